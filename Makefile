@@ -1,0 +1,41 @@
+# The two commands a newcomer needs: go run ./cmd/understudy demo, and make test.
+
+GO ?= go
+
+.PHONY: all test race fuzz lint build peers demo
+
+all: lint test
+
+# Programs that tests use as peers and judges: "program:Debian package".
+PEERS = tshark:tshark wpa_passphrase:wpasupplicant nginx:nginx-light
+
+# Everything. Installs missing peers first where it may (root, apt-get),
+# otherwise prints the command; tests of an absent peer skip with the reason,
+# or fail with UNDERSTUDY_PEERS=require.
+test: peers
+	$(GO) test ./...
+
+peers:
+	@./tools/peers.sh $(PEERS)
+
+race:
+	$(GO) test -race ./...
+
+# Each fuzz target for FUZZTIME.
+FUZZTIME ?= 60s
+fuzz:
+	@./tools/fuzz.sh $(FUZZTIME)
+
+# Formatting, vet, static checks, and builds for the other systems.
+lint:
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not gofmt-ed:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+	GOOS=darwin $(GO) build ./...
+	GOOS=windows $(GO) build ./...
+
+build:
+	$(GO) build -o bin/understudy ./cmd/understudy
+
+demo:
+	$(GO) run ./cmd/understudy demo

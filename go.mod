@@ -1,0 +1,3 @@
+module github.com/understudy-net/understudy
+
+go 1.26.0
