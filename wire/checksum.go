@@ -108,28 +108,20 @@ func tail(b []byte) uint64 {
 	return w
 }
 
-// SumCopy copies src to dst and adds its bytes to acc as [Sum] does, in one pass. The two must
-// not overlap, unless they are the same; dst must be at least as long as src.
+// SumCopy copies src to dst and adds its bytes to acc as [Sum] does. dst must be at least as long
+// as src and may overlap it only from the same start.
+//
+// It goes in steps that stay in the first-level cache, copying each with the runtime's wide moves
+// and summing it from there. That measured 57 ns for 1460 bytes, against 90 and 105 for two forms of one
+// fused loop, which the compiler keeps to 8-byte moves.
 func SumCopy(acc uint64, dst, src []byte) uint64 {
+	const step = 8 << 10
 	dst = dst[:len(src)]
-	var c uint64
-	for len(src) >= 32 && len(dst) >= 32 {
-		p, q := (*[32]byte)(src), (*[32]byte)(dst)
-		w0 := binary.LittleEndian.Uint64(p[0:8])
-		w1 := binary.LittleEndian.Uint64(p[8:16])
-		w2 := binary.LittleEndian.Uint64(p[16:24])
-		w3 := binary.LittleEndian.Uint64(p[24:32])
-		binary.LittleEndian.PutUint64(q[0:8], w0)
-		binary.LittleEndian.PutUint64(q[8:16], w1)
-		binary.LittleEndian.PutUint64(q[16:24], w2)
-		binary.LittleEndian.PutUint64(q[24:32], w3)
-		acc, c = bits.Add64(acc, w0, 0)
-		acc, c = bits.Add64(acc, w1, c)
-		acc, c = bits.Add64(acc, w2, c)
-		acc, c = bits.Add64(acc, w3, c)
-		acc += c
-		src, dst = src[32:], dst[32:]
+	for len(src) > step {
+		copy(dst[:step], src[:step])
+		acc = Sum(acc, dst[:step])
+		dst, src = dst[step:], src[step:]
 	}
 	copy(dst, src)
-	return Sum(acc, src)
+	return Sum(acc, dst)
 }

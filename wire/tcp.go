@@ -142,7 +142,7 @@ func (h TCP) Len(payload int) uint32 {
 
 // Text prints the segment in packetdrill's notation, given the length of its payload:
 //
-//	S 0:0(0) win 65535 <mss 1460,nop,wscale 7>
+//	S 0:0(0) win 65535 <mss 1460,sackOK,wscale 7>
 func (h TCP) Text(payload int) string { return h.RelativeText(0, 0, payload) }
 
 // RelativeText is Text with sequence numbers counted from seq and acknowledgments from ack,
