@@ -57,7 +57,7 @@ func (s *Server) onDiscover(now time.Time, key string, m *Message) {
 		return
 	}
 	r := &s.records[i]
-	if r.state != LeaseBound || !r.live(now) { // a running lease stays what it is
+	if r.key != key || r.state != LeaseBound || !r.live(now) { // a running lease stays what it is
 		s.dropOffers(now, m.MAC, i)
 		s.assign(i, key, m.MAC)
 		r.state, r.expiry = LeaseOffered, now.Add(s.c.OfferTime)

@@ -1,0 +1,146 @@
+package dns
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+// Server answers for a table of names, with authority and without recursion: what a virtual network needs. The zero value has
+// an empty table. It has no state but the table, so it is not a machine: [Server.Reply] turns a query into its
+// answer at once.
+type Server struct {
+	names    map[string]record
+	counters ServerCounters
+}
+
+// record is what the table holds of a name: addresses or an alias.
+type record struct {
+	addrs []netip.Addr
+	alias string
+	ttl   uint32
+}
+
+// ServerCounters say what a server did.
+type ServerCounters struct {
+	Queries  uint64
+	Answered uint64 // with records
+	NoData   uint64 // name known, but not this type
+	NotFound uint64
+	Errors   uint64 // malformed, not implemented, refused
+	Dropped  uint64 // not a query: no answer
+}
+
+// DefaultTTL is the time to live of records that give none.
+const DefaultTTL = time.Minute
+
+// Set gives name the addresses addrs, at most 16, all IPv4, in place of what it had. ttl is in whole seconds;
+// 0 is DefaultTTL. The error wraps [ErrInvalidName] or says which address is wrong.
+func (s *Server) Set(name string, ttl time.Duration, addrs ...netip.Addr) error {
+	if len(addrs) == 0 || len(addrs) > maxAddrs {
+		return fmt.Errorf("dns: name %s has %d addresses, want 1 to %d", quote(name), len(addrs), maxAddrs)
+	}
+	for _, a := range addrs {
+		if !a.Is4() {
+			return fmt.Errorf("dns: address %v of name %s is not IPv4", a, quote(name))
+		}
+	}
+	return s.put(name, record{addrs: slices.Clone(addrs), ttl: seconds(ttl)})
+}
+
+// SetAlias makes name an alias (CNAME) of target, which need not be in the table.
+func (s *Server) SetAlias(name string, ttl time.Duration, target string) error {
+	if !validName(target) {
+		return fmt.Errorf("dns: alias of %s: %w", quote(name), &Error{Name: target, Err: ErrInvalidName})
+	}
+	return s.put(name, record{alias: canonical(target), ttl: seconds(ttl)})
+}
+
+func (s *Server) put(name string, r record) error {
+	if !validName(name) {
+		return &Error{Name: name, Err: ErrInvalidName}
+	}
+	if s.names == nil {
+		s.names = make(map[string]record)
+	}
+	s.names[canonical(name)] = r
+	return nil
+}
+
+// Delete removes a name.
+func (s *Server) Delete(name string) { delete(s.names, canonical(name)) }
+
+// Counters returns the counters since the beginning.
+func (s *Server) Counters() ServerCounters { return s.counters }
+
+func seconds(d time.Duration) uint32 {
+	if d <= 0 {
+		d = DefaultTTL
+	}
+	return uint32(min(d/time.Second, 1<<31-1))
+}
+
+// Reply appends the answer to the query to buf. It is not ok if there is none to give: what came is not a query. Over TCP
+// the lengths around messages are for the caller.
+func (s *Server) Reply(buf, query []byte) (reply []byte, ok bool) {
+	q, ok := parseRequest(query)
+	if !ok {
+		s.counters.Dropped++
+		return buf, false
+	}
+	s.counters.Queries++
+	a := s.lookup(&q)
+	return a.append(buf, &q), true
+}
+
+// lookup finds the answer, aliases followed as far as the table goes (RFC 1034, 4.3.2).
+func (s *Server) lookup(q *request) reply {
+	a := reply{rcode: q.rcode, authoritative: q.rcode == dnsmessage.RCodeSuccess}
+	if a.rcode != dnsmessage.RCodeSuccess {
+		s.counters.Errors++
+		return a
+	}
+	name := text(&q.question.Name)
+	r, known := s.names[name]
+	for known && r.alias != "" && len(a.aliases) < maxAliases && q.question.Type != dnsmessage.TypeCNAME {
+		target, err := dnsmessage.NewName(r.alias + ".")
+		if err != nil {
+			break
+		}
+		a.aliases = append(a.aliases, alias{target, r.ttl})
+		name = r.alias
+		r, known = s.names[name]
+	}
+	switch {
+	case known && r.alias != "" && q.question.Type == dnsmessage.TypeCNAME:
+		target, _ := dnsmessage.NewName(r.alias + ".")
+		a.aliases = []alias{{target, r.ttl}}
+		s.counters.Answered++
+	case known && len(r.addrs) > 0 && q.question.Type == dnsmessage.TypeA:
+		a.addrs, a.ttl = r.addrs, r.ttl
+		s.counters.Answered++
+	case known || s.isParent(name) || len(a.aliases) > 0:
+		s.counters.NoData++
+	default:
+		a.rcode = dnsmessage.RCodeNameError
+		s.counters.NotFound++
+	}
+	return a
+}
+
+// isParent reports whether there are names below this one, so that it exists though it holds nothing (RFC 8020).
+func (s *Server) isParent(name string) bool {
+	if name == "" {
+		return true
+	}
+	for n := range s.names { // which one does not matter
+		if strings.HasSuffix(n, "."+name) {
+			return true
+		}
+	}
+	return false
+}
