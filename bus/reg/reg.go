@@ -8,16 +8,21 @@ type Addr = uint32
 // AddrMask has the bits of an address that travel on SPI; hosts cut the rest off (2.2).
 const AddrMask Addr = 0xffffff
 
-// Clockless registers: they answer while the core clock stands still (3.1). They are a space of their
-// own; the same numbers as ordinary addresses mean something else.
+// Clockless marks an address in the space of the clockless registers, which answer while the core
+// clock stands still (3.1). The same number without the mark is another register. The mark is ours:
+// on the wire it is the top bit of a 15-bit address, in commands C3 and C4 only.
+const Clockless Addr = 1 << 31
+
+// The clockless registers (3.1).
 const (
-	WakeClk      Addr = 0x01 // WAKE_CLK_REG
-	HostCortComm Addr = 0x0b // HOST_CORT_COMM
-	ClocksEn     Addr = 0x0f // CLOCKS_EN_REG
-	CortHostComm Addr = 0x10 // CORT_HOST_COMM
+	WakeClk      = Clockless | 0x01 // WAKE_CLK_REG
+	HostCortComm = Clockless | 0x0b // HOST_CORT_COMM
+	ClocksEn     = Clockless | 0x0f // CLOCKS_EN_REG
+	CortHostComm = Clockless | 0x10 // CORT_HOST_COMM
 )
 
-// Which addresses hosts reach as clockless: reads up to the first, writes up to the second (2.2).
+// Hosts treat unmarked addresses as clockless too when they are this low: for reads up to the first,
+// for writes up to the second (2.2).
 const (
 	ClocklessReadMax  Addr = 0xff
 	ClocklessWriteMax Addr = 0x30
@@ -210,6 +215,7 @@ const (
 )
 
 var names = map[Addr]string{
+	WakeClk: "WAKE_CLK", HostCortComm: "HOST_CORT_COMM", ClocksEn: "CLOCKS_EN", CortHostComm: "CORT_HOST_COMM",
 	ChipID: "CHIPID", RevID: "REVID", RFRevID: "RFREVID", BTChipID: "BT_CHIPID", EfuseControl: "EFUSE_CTRL",
 	WaitForHost: "WAIT_FOR_HOST", BootROM: "BOOTROM", State: "NMI_STATE", GP0: "GP_REG_0", GP1: "GP_REG_1", GP2: "GP_REG_2",
 	Rev: "NMI_REV", RevATE: "NMI_REV_ATE", BootResetMux: "BOOT_RESET_MUX", GlobalReset: "GLB_RESET_0", PinMux0: "PIN_MUX_0",
@@ -222,19 +228,15 @@ var names = map[Addr]string{
 	ATEStartTX: "ATE_START_TX", ATEStopTX: "ATE_STOP_TX", ATEStartRX: "ATE_START_RX", SHA256: "SHA256", BigInt: "BIGINT",
 }
 
-var clocklessNames = map[Addr]string{
-	WakeClk: "WAKE_CLK", HostCortComm: "HOST_CORT_COMM", ClocksEn: "CLOCKS_EN", CortHostComm: "CORT_HOST_COMM",
-}
-
-// String returns the name of the register at a, for traces, or the address in hexadecimal.
-func String(a Addr) string { return name(names, a) }
-
-// ClocklessString is [String] for the space of the clockless registers.
-func ClocklessString(a Addr) string { return name(clocklessNames, a) }
-
-func name(names map[Addr]string, a Addr) string {
+// String returns the name of the register at a, for traces, or the address in hexadecimal, with "c:"
+// before it in the clockless space.
+func String(a Addr) string {
 	if s, ok := names[a]; ok {
 		return s
 	}
-	return "0x" + strconv.FormatUint(uint64(a), 16)
+	hex := "0x" + strconv.FormatUint(uint64(a&^Clockless), 16)
+	if a&Clockless != 0 {
+		return "c:" + hex
+	}
+	return hex
 }
