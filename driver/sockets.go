@@ -1,0 +1,232 @@
+package driver
+
+import (
+	"net/netip"
+	"strconv"
+
+	"github.com/understudy-net/understudy/bus/hif"
+)
+
+// Limits of the socket layer (spec/driver-api.md 3.2).
+const (
+	MaxTCPSockets = hif.TCPSockets // ids 0 to 6
+	MaxUDPSockets = hif.UDPSockets // ids 7 to 10
+	MaxSend       = hif.MaxSend    // bytes a send
+	// MaxRecv is the most bytes that one TCP receive event brings, whatever
+	// the buffer; a datagram may bring up to MaxDatagram.
+	MaxRecv     = 1400
+	MaxDatagram = 1472
+)
+
+// SockType is the type of a socket.
+type SockType uint8
+
+// The types.
+const (
+	Stream   SockType = 1 // TCP
+	Datagram SockType = 2 // UDP
+)
+
+// SockConfig says how a stream socket is secured. A datagram socket ignores it.
+type SockConfig uint8
+
+// The configurations. This version makes plain sockets only.
+const (
+	Plain    SockConfig = 0
+	TLS      SockConfig = 1
+	TLSLater SockConfig = 2 // plain until secured
+)
+
+// Socket names a socket: a small value that can be compared and copied. It
+// stops being valid when the socket is closed, and does not become valid again
+// when its id is another socket's. Methods of the zero Socket return
+// ErrSockArg.
+type Socket struct {
+	d       *Driver
+	id      int8
+	session uint16
+}
+
+// ID is the id on the device, 0 to 10; -1 for the zero Socket.
+func (s Socket) ID() int {
+	if s.d == nil {
+		return -1
+	}
+	return int(s.id)
+}
+
+// Valid says whether s was made by Client.Socket or an AcceptMsg; it may be
+// closed by now.
+func (s Socket) Valid() bool { return s.d != nil }
+
+// String prints the id, the type and the session.
+func (s Socket) String() string {
+	if s.d == nil {
+		return "socket(none)"
+	}
+	return "socket(" + strconv.Itoa(int(s.id)) + " session " + strconv.Itoa(int(s.session)) + ")"
+}
+
+// sockRec is the state of one id. Only what is needed to check answers is kept:
+// which requests are outstanding. Guarded by the driver's lock.
+type sockRec struct {
+	used    bool
+	session uint16
+	epoch   uint32 // of the link in which it was made
+	hook    func(Socket, Event)
+	peer    netip.AddrPort // of a connection
+
+	binding, listenSent, connecting bool // requests without an answer
+	listening                       bool // LISTEN was answered with 0
+	sends, sendTos                  int  // answers to come
+	silent                          bool // datagram sends have no answer (option 0x00 is off)
+
+	recv recvRec
+	opts [hif.OptKeepAliveCount + 1]optRec
+}
+
+// recvRec is the receive request of a socket.
+type recvRec struct {
+	pending bool
+	from    bool   // RECVFROM
+	buf     []byte // the application's; nil with a hook
+	held    []byte // TCP: bytes that did not fit into a replaced buffer
+	heldErr error
+}
+
+type optRec struct {
+	set   bool
+	value uint32
+}
+
+// sockTable is all sockets.
+type sockTable struct {
+	recs    [hif.SocketCount]sockRec
+	last    [2]int8 // id given last, +1, of each type: the next search starts behind it
+	session uint16  // counts on, never 0
+	epoch   uint32  // counts ends of the link
+	// A CONNECT answer carries no session. One that lay in the mailbox when
+	// its socket was closed must not reach the next owner of the id.
+	staleConnect [hif.TCPSockets]bool
+}
+
+// clear forgets all sockets; the session counter goes on, so that old Sockets
+// stay recognisable.
+func (t *sockTable) clear() {
+	*t = sockTable{session: t.session, epoch: t.epoch + 1}
+}
+
+func (t *sockTable) nextSession() uint16 {
+	t.session++
+	if t.session == 0 {
+		t.session = 1
+	}
+	return t.session
+}
+
+// alloc takes the next free id behind the one given last (3.2).
+func (t *sockTable) alloc(typ SockType) (id int8, err error) {
+	first, n, which, full := int8(0), int8(hif.TCPSockets), 0, ErrMaxTCP
+	if typ == Datagram {
+		first, n, which, full = hif.FirstUDP, hif.UDPSockets, 1, ErrMaxUDP
+	}
+	for i := range n {
+		k := (t.last[which] + i) % n
+		if id := first + k; !t.recs[id].used {
+			t.last[which] = k + 1
+			return id, nil
+		}
+	}
+	return -1, full
+}
+
+// occupy makes a fresh record at id.
+func (t *sockTable) occupy(id int8, hook func(Socket, Event)) *sockRec {
+	r := &t.recs[id]
+	*r = sockRec{used: true, session: t.nextSession(), epoch: t.epoch, hook: hook}
+	return r
+}
+
+// isStream says what the id alone tells.
+func isStream(id int8) bool { return id < hif.FirstUDP }
+
+func (d *Driver) sockAt(id int8) Socket {
+	return Socket{d: d, id: id, session: d.sockets.recs[id].session}
+}
+
+// Socket makes a socket; its events go to OnSocket. The device is not told.
+// Errors: ErrSockArg for an unknown type or configuration, ErrMaxTCP, ErrMaxUDP
+// when all are in use, ErrUnsupported for TLS. It stands for socket.
+func (c *Client) Socket(t SockType, cfg SockConfig) (Socket, error) {
+	return c.SocketHook(t, cfg, nil)
+}
+
+// SocketHook is Socket for a layer above: its events, and those of connections
+// that it accepts, go to fn, on the pump, with no lock of the driver held, and
+// not to OnSocket. fn must not block.
+func (c *Client) SocketHook(t SockType, cfg SockConfig, fn func(Socket, Event)) (Socket, error) {
+	d, err := c.enter()
+	if err != nil {
+		return Socket{}, err
+	}
+	defer d.unlock()
+	switch {
+	case t != Stream && t != Datagram, cfg > TLSLater:
+		return Socket{}, ErrSockArg
+	case t == Stream && cfg != Plain:
+		return Socket{}, ErrUnsupported
+	}
+	id, err := d.sockets.alloc(t)
+	if err != nil {
+		return Socket{}, err
+	}
+	d.sockets.occupy(id, fn)
+	return d.sockAt(id), nil
+}
+
+// OnSocket registers fn for the messages of all sockets, replacing an earlier
+// one from the next message on; nil unregisters: messages that come meanwhile
+// are lost, operations go on. It works on a closed client too and outlives
+// clients. ErrInvalid only for an invalid handle. It stands for
+// WDRV_WINC_SocketRegisterEventCallback, registerSocketEventCallback and
+// registerSocketCallback.
+func (c *Client) OnSocket(fn func(Socket, Msg)) error {
+	if !c.valid() {
+		return ErrInvalid
+	}
+	c.d.lock()
+	defer c.d.unlock()
+	c.d.onSocket = fn
+	return nil
+}
+
+// enter makes the common check of section 3 (C0) and takes the lock: the caller
+// unlocks unless there is an error.
+func (s Socket) enter() (*Driver, *sockRec, error) {
+	if s.d == nil {
+		return nil, nil, ErrSockArg
+	}
+	d := s.d
+	d.lock()
+	r := d.sockets.lookup(s)
+	if r == nil {
+		d.unlock()
+		return nil, nil, ErrClosed
+	}
+	if err := d.ready(); err != nil {
+		d.unlock()
+		return nil, nil, err
+	}
+	return d, r, nil
+}
+
+// lookup finds the record of s, nil if s is stale.
+func (t *sockTable) lookup(s Socket) *sockRec {
+	if s.id < 0 || int(s.id) >= len(t.recs) {
+		return nil
+	}
+	if r := &t.recs[s.id]; r.used && r.session == s.session {
+		return r
+	}
+	return nil
+}

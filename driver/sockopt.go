@@ -1,0 +1,77 @@
+package driver
+
+import (
+	"fmt"
+
+	"github.com/understudy-net/understudy/bus/hif"
+)
+
+// Opt is a socket option (level 1 of the document).
+type Opt uint8
+
+// The options. Bind and Connect set them back to their defaults, the groups
+// excepted: set them after BindMsg and ConnectMsg.
+const (
+	OptUDPSendEvents Opt = Opt(hif.OptUDPSendCallback) // 0 or 1: sends of a datagram socket have a message; default 1
+	OptJoin          Opt = Opt(hif.OptJoinGroup)       // use Socket.Join
+	OptLeave         Opt = Opt(hif.OptLeaveGroup)      // use Socket.Leave
+	OptKeepAlive     Opt = Opt(hif.OptKeepAlive)       // 0 or 1; default 0
+	OptKeepIdle      Opt = Opt(hif.OptKeepAliveIdle)   // before the first probe, units of 500 ms; default 120
+	OptKeepInterval  Opt = Opt(hif.OptKeepAliveInterval)
+	OptKeepCount     Opt = Opt(hif.OptKeepAliveCount) // probes before the connection is given up, at most 255; default 20
+)
+
+// String prints the name of the option, or its number.
+func (o Opt) String() string { return hif.SockOption(o).String() }
+
+// SetOpt sets an option. There is no message: a value that the device does not
+// like is ignored by it. Errors: ErrSockArg for an unknown option,
+// ErrSockInvalid if not sendable. It stands for setsockopt at level 1.
+func (s Socket) SetOpt(o Opt, value int) error {
+	d, r, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer d.unlock()
+	if int(o) >= len(r.opts) || o == 3 {
+		return fmt.Errorf("%w: option %d", ErrSockArg, o)
+	}
+	m := hif.SocketOption{Value: uint32(value), Sock: s.id, Option: hif.SockOption(o), Session: s.session}
+	if err := send(d, hif.OpSetSocketOpt, m); err != nil {
+		return sockSend(err, ErrSockInvalid)
+	}
+	r.opts[o] = optRec{true, uint32(value)}
+	if o == OptUDPSendEvents && !isStream(s.id) {
+		r.silent = value == 0
+	}
+	return nil
+}
+
+// Opt is the value that SetOpt set last; ErrSockArg for an option that was
+// never set. It stands for getsockopt, which the C driver does not have.
+func (s Socket) Opt(o Opt) (int, error) {
+	d, r, err := s.enter()
+	if err != nil {
+		return 0, err
+	}
+	defer d.unlock()
+	if int(o) >= len(r.opts) || !r.opts[o].set {
+		return 0, fmt.Errorf("%w: option %v was not set", ErrSockArg, o)
+	}
+	return int(r.opts[o].value), nil
+}
+
+// Join makes a datagram socket receive what is sent to a multicast group. It
+// stands for setsockopt with IP_ADD_MEMBERSHIP.
+func (s Socket) Join(group Addr) error { return s.membership(OptJoin, group) }
+
+// Leave ends Join. It stands for setsockopt with IP_DROP_MEMBERSHIP.
+func (s Socket) Leave(group Addr) error { return s.membership(OptLeave, group) }
+
+func (s Socket) membership(o Opt, group Addr) error {
+	group = group.Unmap()
+	if !group.Is4() || !group.IsMulticast() || s.d == nil || isStream(s.id) {
+		return ErrSockArg
+	}
+	return s.SetOpt(o, int(hif.GroupValue(group.As4())))
+}
