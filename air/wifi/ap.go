@@ -2,7 +2,6 @@ package wifi
 
 import (
 	"cmp"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -84,6 +83,9 @@ func (c *APConfig) normalize() error {
 	c.BeaconInterval = cmp.Or(c.BeaconInterval, DefaultBeaconInterval)
 	if c.BeaconInterval < minBeaconInterval || c.BeaconInterval > maxBeaconInterval {
 		return fmt.Errorf("%w: beacon interval %v, want %v to %v", ErrInvalid, c.BeaconInterval, minBeaconInterval, maxBeaconInterval)
+	}
+	if c.Inactivity < 0 {
+		return fmt.Errorf("%w: inactivity %v", ErrInvalid, c.Inactivity)
 	}
 	return c.secure()
 }
@@ -337,7 +339,7 @@ func (ap *AccessPoint) prepare() {
 
 // stamp sends a prepared message with the time since the start.
 func (ap *AccessPoint) stamp(now time.Time, to wire.MAC, b []byte) {
-	binary.LittleEndian.PutUint64(b[header:], uint64(now.Sub(ap.started)/time.Microsecond))
+	setTimestamp(b, uint64(now.Sub(ap.started)/time.Microsecond))
 	ap.port.Send(now, air.Frame{Kind: air.KindManagement, To: to, Data: b})
 }
 

@@ -50,6 +50,6 @@ type EAPOLCounters struct {
 	Malformed   uint64 // dropped: not a key frame, lengths that do not fit, key data that does not unwrap or parse
 	Unsupported uint64 // dropped: another descriptor version, a group key handshake, a request
 	Replayed    uint64 // dropped: the replay counter was used before, or never
-	Unexpected  uint64 // dropped: not in this state, or for a nonce that is not ours
+	Unexpected  uint64 // dropped: not in this state, or from the wrong side
 	MICFailures uint64 // dropped: the other side does not have the same key
 }

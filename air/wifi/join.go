@@ -225,7 +225,7 @@ func (s *Station) associated(now time.Time, m Management) {
 			return
 		}
 	}
-	s.keys = supplicant{pmk: pmk}
+	s.keys = supplicant{pmk: pmk, snonce: makeNonce(s.cfg.Rand)}
 	s.state = StateHandshake
 	s.attempt.next = now.Add(handshakeLimit)
 	s.wake()

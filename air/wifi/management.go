@@ -3,6 +3,7 @@ package wifi
 import (
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 
 	"github.com/understudy-net/understudy/wire"
 )
@@ -72,13 +73,13 @@ const (
 
 // Management is a management message, as package air carries it in a frame of kind management:
 //
-//	+---------+---+----------------------------------------------------+
-//	| subtype | 0 | body of the frame, IEEE 802.11-2016, 9.3.3          |
-//	+---------+---+----------------------------------------------------+
+//	+---------+---+--------------------------------------------+--------------+
+//	| subtype | 0 | body of the frame, IEEE 802.11-2016, 9.3.3 | FCS, 4 bytes |
+//	+---------+---+--------------------------------------------+--------------+
 //
 // The other fields of the 802.11 header are left out: the addresses are those of the [air.Frame], and the air needs
-// no duration, sequence number or check sequence. Of the elements, SSID, DS parameter set and RSN come first, in this
-// order; what follows is Extra.
+// no duration and no sequence number. Of the elements, SSID, DS parameter set and RSN come first, in this
+// order; what follows is Extra. The frame check sequence is the CRC-32 of what stands before it (9.2.4.8).
 //
 // Which fields count depends on Subtype; the others are ignored by Append and zero after parsing.
 type Management struct {
@@ -107,13 +108,20 @@ type Management struct {
 	Reason ReasonCode // deauthentication, disassociation
 }
 
-// header is the length of subtype and flags.
-const header = 2
+const (
+	header = 2 // subtype and flags
+	fcsLen = 4
+)
 
-// ParseManagement reads a management message. Its errors wrap [wire.ErrShort] and [wire.ErrInvalid].
+// ParseManagement reads a management message. Its errors wrap [wire.ErrShort], [wire.ErrChecksum] and [wire.ErrInvalid].
 func ParseManagement(b []byte) (m Management, err error) {
-	if len(b) < header {
+	if len(b) < header+fcsLen {
 		return m, wire.ErrShort
+	}
+	fcs := b[len(b)-fcsLen:]
+	b = b[:len(b)-fcsLen]
+	if binary.LittleEndian.Uint32(fcs) != crc32.ChecksumIEEE(b) {
+		return m, wire.ErrChecksum
 	}
 	if b[1] != 0 {
 		return m, wire.ErrInvalid
@@ -244,6 +252,7 @@ func (m *Management) parseElements(b []byte) error {
 // Append appends the message to b. An SSID or RSN element that is too long is cut to what an element can hold.
 func (m Management) Append(b []byte) []byte {
 	le := binary.LittleEndian
+	start := len(b)
 	b = append(b, byte(m.Subtype), 0)
 	switch m.Subtype {
 	case Beacon, ProbeResponse:
@@ -267,7 +276,14 @@ func (m Management) Append(b []byte) []byte {
 	if m.hasElements() {
 		b = m.appendElements(b)
 	}
-	return b
+	return le.AppendUint32(b, crc32.ChecksumIEEE(b[start:]))
+}
+
+// setTimestamp changes the timestamp of a beacon or probe response made by Append.
+func setTimestamp(b []byte, us uint64) {
+	binary.LittleEndian.PutUint64(b[header:], us)
+	body := b[:len(b)-fcsLen]
+	binary.LittleEndian.PutUint32(b[len(body):], crc32.ChecksumIEEE(body))
 }
 
 func (m *Management) appendElements(b []byte) []byte {

@@ -10,16 +10,28 @@ import (
 )
 
 // supplicant is the station's side of the 4-way handshake (IEEE 802.11-2016, 12.7.6).
+//
+// Its nonce is the same for a whole association. So it need not remember anything of message 1, which anybody can forge:
+// the keys follow from the nonce that message 3 repeats, and only a valid MIC changes the state.
 type supplicant struct {
 	pmk    PMK
-	begun  bool  // message 1 came: anonce, snonce and fresh are set
-	anonce nonce // of the latest message 1
-	snonce nonce // ours for it
-	fresh  ptk   // what both make; in use when message 3 proves that the other side has it
+	snonce nonce
+
+	anonce nonce // that last is made of
+	last   ptk
 
 	proved bool   // message 3 came
 	replay uint64 // highest counter under a valid MIC: only higher ones count
 	gtk    [gtkLen]byte
+}
+
+// keysFor makes the keys for an access point's nonce.
+func (s *Station) keysFor(anonce nonce) ptk {
+	u := &s.keys
+	if u.last == (ptk{}) || u.anonce != anonce {
+		u.anonce, u.last = anonce, makePTK(u.pmk, s.network.BSSID, s.cfg.MAC, anonce, u.snonce)
+	}
+	return u.last
 }
 
 // receiveKey handles an EAPOL frame.
@@ -47,32 +59,27 @@ func (s *Station) receiveKey(now time.Time, h wire.Ethernet, payload []byte) {
 	}
 }
 
-// message1 answers with message 2. The same nonce gives the same keys, so a repetition changes nothing.
+// message1 answers with message 2.
 func (s *Station) message1(now time.Time, k *key) {
-	u := &s.keys
-	if !u.begun || u.anonce != k.nonce {
-		u.begun, u.anonce, u.snonce = true, k.nonce, makeNonce(s.cfg.Rand)
-		u.fresh = makePTK(u.pmk, s.network.BSSID, s.cfg.MAC, u.anonce, u.snonce)
-	}
-	answer := key{info: infoMessage2, replay: k.replay, nonce: u.snonce}
+	answer := key{info: infoMessage2, replay: k.replay, nonce: s.keys.snonce}
 	answer.data = appendElement(nil, elementRSN, rsnPSK)
-	s.sendKey(now, &answer)
+	s.sendKey(now, &answer, s.keysFor(k.nonce))
 }
 
 // message3 proves that the access point knows the key, and brings the group key; it is answered with message 4.
 func (s *Station) message3(now time.Time, k *key, frame []byte) {
 	c := &s.counts.EAPOL
-	u := &s.keys
-	if !u.begun || k.nonce != u.anonce || k.info != infoMessage3 {
+	if k.info != infoMessage3 {
 		c.Unexpected++
 		return
 	}
-	if !micValid(u.fresh.kck, frame) {
+	u, keys := &s.keys, s.keysFor(k.nonce)
+	if !micValid(keys.kck, frame) {
 		c.MICFailures++
 		return
 	}
 	u.proved, u.replay = true, k.replay
-	plain, err := keyUnwrap(u.fresh.kek, append([]byte(nil), k.data...))
+	plain, err := keyUnwrap(keys.kek, append([]byte(nil), k.data...))
 	if err != nil {
 		c.Malformed++
 		return
@@ -90,17 +97,17 @@ func (s *Station) message3(now time.Time, k *key, frame []byte) {
 	}
 	u.gtk = [gtkLen]byte(d.gtk)
 	answer := key{info: infoMessage4, replay: k.replay}
-	s.sendKey(now, &answer)
+	s.sendKey(now, &answer, keys)
 	if s.state == StateHandshake {
 		s.joined(now)
 	}
 }
 
 // sendKey signs k and sends it to the access point.
-func (s *Station) sendKey(now time.Time, k *key) {
+func (s *Station) sendKey(now time.Time, k *key, keys ptk) {
 	s.counts.EAPOL.Sent++
 	h := wire.Ethernet{Dst: s.network.BSSID, Src: s.cfg.MAC, Type: wire.EtherTypeEAPOL}
-	s.buf = k.appendSigned(h.Append(s.buf[:0]), s.keys.fresh.kck)
+	s.buf = k.appendSigned(h.Append(s.buf[:0]), keys.kck)
 	s.port.Send(now, air.Frame{Kind: air.KindData, To: s.network.BSSID, Data: s.buf})
 }
 
