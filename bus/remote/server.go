@@ -1,0 +1,333 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/understudy-net/understudy/bus"
+)
+
+// Time-outs of a server.
+const (
+	helloTimeout = 5 * time.Second  // for a client to say hello
+	writeTimeout = 10 * time.Second // for a client to take an answer
+	lingerTime   = time.Second      // for a refused client to read why
+)
+
+const (
+	maxRefusing   = 16 // clients that are being refused at the same time
+	maxAcceptErrs = 10 // failures of Accept in a row before Serve gives up
+)
+
+// Serve gives the bus to one client after another of those that connect to l, until ctx is done or l
+// fails. It closes l and all connections and waits for its goroutines before it returns: nil when ctx
+// is done, else the error of l. While it runs, p belongs to it: it sets OnIRQ.
+func Serve(ctx context.Context, l net.Listener, p bus.Port) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s := &server{port: p, refusing: make(chan struct{}, maxRefusing)}
+	defer s.wg.Wait()
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { l.Close() })()
+	defer l.Close()
+	for failed := 0; ; {
+		conn, err := l.Accept()
+		if err == nil {
+			failed = 0
+			s.admit(ctx, conn)
+			continue
+		}
+		if failed++; ctx.Err() != nil {
+			return nil
+		} else if errors.Is(err, net.ErrClosed) || failed > maxAcceptErrs {
+			return fmt.Errorf("remote: accept: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(20 * time.Millisecond): // out of descriptors, perhaps
+		}
+	}
+}
+
+type server struct {
+	port     bus.Port
+	wg       sync.WaitGroup
+	refusing chan struct{}
+
+	mu   sync.Mutex
+	busy bool
+}
+
+// admit serves a client if the bus is free, and refuses it otherwise.
+func (s *server) admit(ctx context.Context, conn net.Conn) {
+	s.mu.Lock()
+	free := !s.busy
+	s.busy = true
+	s.mu.Unlock()
+	if !free {
+		select {
+		case s.refusing <- struct{}{}:
+		default:
+			conn.Close()
+			return
+		}
+	}
+	s.wg.Go(func() {
+		defer conn.Close()
+		defer context.AfterFunc(ctx, func() { conn.Close() })()
+		if !free {
+			defer func() { <-s.refusing }()
+			refuse(conn, reasonBusy, "the bus is in use by another host; close that one first")
+			return
+		}
+		s.serve(conn)
+	})
+}
+
+// refuse tells a client why it cannot have the bus. The connection stays for a moment: closing it with
+// the client's hello unread could cost the client the text.
+func refuse(conn net.Conn, why reason, text string) {
+	conn.SetDeadline(time.Now().Add(lingerTime))
+	if _, err := conn.Write(appendFrame(nil, kindRefuse, 0, append([]byte{byte(why)}, text...)...)); err != nil {
+		return
+	}
+	var rest [256]byte
+	for total := 0; total < maxPayload; {
+		n, err := conn.Read(rest[:])
+		if err != nil {
+			return
+		}
+		total += n
+	}
+}
+
+// serve runs one client.
+func (s *server) serve(conn net.Conn) {
+	c := &session{port: s.port, conn: conn, in: newReader(conn), edge: make(chan struct{}, 1), done: make(chan struct{})}
+	err := c.hello()
+	if err == nil {
+		err = c.run()
+	}
+	// The bus is free before the client sees the end of its connection, so it can come back at once.
+	s.mu.Lock()
+	s.busy = false
+	s.mu.Unlock()
+	var r *refusal
+	if errors.As(err, &r) {
+		refuse(conn, r.why, r.text)
+	}
+}
+
+// refusal is an error that the client is told.
+type refusal struct {
+	why  reason
+	text string
+}
+
+func (r *refusal) Error() string { return r.text }
+
+// session is a client that has the bus.
+type session struct {
+	port bus.Port
+	conn net.Conn
+	in   *reader
+	edge chan struct{} // the interrupt line fell
+	done chan struct{}
+
+	mu  sync.Mutex // of writing to conn
+	out []byte     // answers not written yet
+	w   []byte     // window to the chip
+	r   []byte     // window from the chip
+
+	err error // of a request that wanted no answer, told with the next one
+}
+
+// hello waits for the client to say what it is.
+func (c *session) hello() error {
+	c.conn.SetReadDeadline(time.Now().Add(helloTimeout))
+	f, err := c.in.next(helloLen)
+	if err != nil && !errors.Is(err, errFrame) {
+		return err
+	}
+	if err != nil || f.kind != kindHello || len(f.payload) != helloLen || string(f.payload[:4]) != magic {
+		return &refusal{reasonVersion, "this is a bus socket: a client begins with HELLO, see docs/bus-socket.md"}
+	}
+	if v := le.Uint16(f.payload[4:]); v != Version {
+		return &refusal{reasonVersion, fmt.Sprintf("the client speaks version %d of the bus protocol, this server %d", v, Version)}
+	}
+	c.conn.SetReadDeadline(time.Time{})
+	at := len(c.out)
+	c.out = le.AppendUint16(beginFrame(c.out, kindHello|answer, 0), Version)
+	c.out = append(c.out, 0, 0)
+	c.out = endFrame(le.AppendUint32(c.out, MaxTransfer), at)
+	return c.flush()
+}
+
+// run serves requests until the client goes away or talks nonsense.
+func (c *session) run() error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer close(c.done)
+	c.port.OnIRQ(c.signal)
+	defer c.port.OnIRQ(nil)
+	wg.Go(c.pushEdges)
+	// A line that is low already will not fall any more.
+	if low, err := c.port.IRQ(); err == nil && low {
+		c.signal()
+	}
+	for {
+		f, err := c.in.next(maxPayload)
+		if err == nil {
+			err = c.handle(f)
+		}
+		if err == nil && (c.in.r.Buffered() == 0 || len(c.out) > maxPayload) {
+			err = c.flush()
+		}
+		if errors.Is(err, errFrame) {
+			return &refusal{reasonFrame, err.Error()}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// signal notes an edge. It is called by the device, perhaps with its lock held: it never blocks.
+func (c *session) signal() {
+	select {
+	case c.edge <- struct{}{}:
+	default: // one is on its way already
+	}
+}
+
+// pushEdges tells the client about falling edges. When the client does not take them, they merge.
+func (c *session) pushEdges() {
+	edge := appendFrame(nil, kindEdge, 0)
+	for {
+		select {
+		case <-c.done:
+			return
+		case <-c.edge:
+		}
+		if c.write(edge) != nil {
+			c.conn.Close() // ends run
+			return
+		}
+	}
+}
+
+// flush writes the answers that were collected.
+func (c *session) flush() error {
+	if len(c.out) == 0 {
+		return nil
+	}
+	err := c.write(c.out)
+	c.out = c.out[:0]
+	return err
+}
+
+// write writes to the client, within a bounded time.
+func (c *session) write(b []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	_, err := c.conn.Write(b)
+	return err
+}
+
+// handle does one request and appends its answer to c.out.
+func (c *session) handle(f frame) error {
+	if f.flags&^flagAnswer != 0 {
+		return fmt.Errorf("%w: %v with flags %#x", errFrame, f.kind, f.flags)
+	}
+	switch f.kind {
+	case kindTx:
+		return c.tx(f)
+	case kindReset, kindEnable:
+		if len(f.payload) != 1 || f.payload[0] > 1 {
+			return fmt.Errorf("%w: %v wants one byte, 0 or 1", errFrame, f.kind)
+		}
+		set := c.port.SetEnable
+		high := f.payload[0] == 1
+		if f.kind == kindReset {
+			set, high = c.port.SetReset, !high // SetReset is told whether the line is low
+		}
+		c.answer(f, set(high))
+		return nil
+	case kindIRQ:
+		if len(f.payload) != 0 {
+			return fmt.Errorf("%w: %v has no payload", errFrame, f.kind)
+		}
+		low, err := c.port.IRQ()
+		if err != nil || f.flags&flagAnswer == 0 {
+			c.answer(f, err)
+			return nil
+		}
+		level := byte(0)
+		if low {
+			level = 1
+		}
+		c.answer(f, nil, level)
+		return nil
+	}
+	return fmt.Errorf("%w: unknown kind %v", errFrame, f.kind)
+}
+
+// answer appends the answer to a request, if it wants one. An error is kept for the next that does.
+func (c *session) answer(f frame, err error, payload ...byte) {
+	if c.err == nil {
+		c.err = err
+	}
+	if f.flags&flagAnswer == 0 {
+		return
+	}
+	if c.err != nil {
+		text := c.err.Error()
+		c.out = appendFrame(c.out, f.kind|answer, flagError, []byte(text[:min(len(text), maxText)])...)
+		c.err = nil
+		return
+	}
+	c.out = appendFrame(c.out, f.kind|answer, 0, payload...)
+}
+
+// tx clocks a window. Zeros at the end of what goes to the chip need not be sent, and zeros at both
+// ends of what comes from it are not.
+func (c *session) tx(f frame) error {
+	if len(f.payload) < txHeader {
+		return fmt.Errorf("%w: TX without a number of slots", errFrame)
+	}
+	n, w := int(le.Uint32(f.payload)), f.payload[txHeader:]
+	if n > MaxTransfer || len(w) > n {
+		return fmt.Errorf("%w: TX of %d slots with %d bytes", errFrame, n, len(w))
+	}
+	wanted := f.flags&flagAnswer != 0
+	switch {
+	case len(w) == 0 && wanted:
+		w = nil
+	case len(w) < n:
+		c.w = slices.Grow(c.w[:0], n)[:n]
+		clear(c.w[copy(c.w, w):])
+		w = c.w
+	}
+	if !wanted {
+		c.answer(f, c.port.Tx(w, nil))
+		return nil
+	}
+	c.r = slices.Grow(c.r[:0], n)
+	r := c.r[:n]
+	if err := c.port.Tx(w, r); err != nil || c.err != nil {
+		c.answer(f, err)
+		return nil
+	}
+	off := lead(r)
+	at := len(c.out)
+	c.out = le.AppendUint32(beginFrame(c.out, kindTx|answer, 0), uint32(off))
+	c.out = endFrame(append(c.out, trim(r[off:])...), at)
+	return nil
+}
