@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"time"
+
+	"github.com/understudy-net/understudy/sock"
 )
 
 // Stream is what the resolver needs of a TCP connection; every sock.Stream has it. Read and Write return
@@ -97,7 +99,7 @@ func (x *exchange) step(now time.Time) ([]byte, error) {
 	for len(x.out) > 0 {
 		n, err := x.s.Write(now, x.out)
 		x.out = x.out[n:]
-		if errors.Is(err, errWouldBlock) || err == nil && n == 0 {
+		if errors.Is(err, sock.ErrWouldBlock) || err == nil && n == 0 {
 			return nil, nil
 		}
 		if err != nil {
@@ -117,7 +119,7 @@ func (x *exchange) step(now time.Time) ([]byte, error) {
 		if x.want != 0 && len(x.in) >= x.want {
 			return x.in[2:x.want], nil // whatever follows was not asked for
 		}
-		if errors.Is(err, errWouldBlock) || err == nil && n == 0 {
+		if errors.Is(err, sock.ErrWouldBlock) || err == nil && n == 0 {
 			return nil, nil
 		}
 		if err != nil {
@@ -125,6 +127,3 @@ func (x *exchange) step(now time.Time) ([]byte, error) {
 		}
 	}
 }
-
-// errWouldBlock stands in for sock.ErrWouldBlock until package sock is there.
-var errWouldBlock = errors.New("would block")
