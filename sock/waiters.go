@@ -12,6 +12,8 @@ type Waiter struct {
 	C chan struct{}
 	// Woken says that C was sent to, or will be: a second Wake does nothing.
 	Woken bool
+	// Owner is the owner's own record of the call.
+	Owner any
 
 	next, prev *Waiter
 	list       *Waiters
