@@ -3,6 +3,8 @@ package driver
 import (
 	"errors"
 	"time"
+
+	"github.com/understudy-net/understudy/bus/hif"
 )
 
 const (
@@ -12,6 +14,8 @@ const (
 	// maxFails is how often taking a message may fail in a row, each time
 	// after the retries of the bus, before the device counts as gone.
 	maxFails = 3
+	// failPause lies between two such attempts.
+	failPause = time.Millisecond
 )
 
 // Tasks does what there is to do and returns: start-up on the first call, then
@@ -61,24 +65,20 @@ func (d *Driver) drain(look bool) (more bool, err error) {
 	d.pumping = true
 	defer func() { d.pumping = false }()
 	for range maxDrain {
-		if !look {
-			asserted, err := d.port.IRQ()
-			if err != nil {
-				return false, d.pumpFailed(err)
-			}
-			if !asserted {
-				return false, nil
-			}
+		h, payload, ok, err := d.next(look)
+		switch {
+		case err != nil && d.fails < maxFails && !errors.Is(err, errHalfTaken):
+			d.cfg.Sleep(failPause)
+			look = true
+			continue
+		case err != nil:
+			d.fail(err)
+			d.flush()
+			return false, d.err
+		case !ok:
+			return false, nil
 		}
 		look = false
-		h, payload, ok, err := d.receive()
-		if err != nil {
-			return true, d.pumpFailed(err)
-		}
-		d.fails = 0
-		if !ok {
-			return false, nil // a false interrupt
-		}
 		d.handle(h, payload)
 		d.flush()
 		if d.state != StateReady { // a hook closed the driver
@@ -88,17 +88,28 @@ func (d *Driver) drain(look bool) (more bool, err error) {
 	return true, nil
 }
 
-// pumpFailed counts a failed attempt to take a message; the caller tries again
-// later. After maxFails the device is gone. Lock held.
-func (d *Driver) pumpFailed(err error) error {
-	d.stats.BusError++
-	d.fails++
-	if d.fails < maxFails && !errors.Is(err, errHalfTaken) {
-		return nil
+// next takes one message, if the interrupt line or, with look, the device's
+// register says that there is one. Lock held.
+func (d *Driver) next(look bool) (h hif.Header, payload []byte, ok bool, err error) {
+	if !look {
+		ok, err = d.port.IRQ()
+		if err != nil || !ok {
+			return h, nil, false, d.attempted(err)
+		}
 	}
-	d.fail(err)
-	d.flush()
-	return d.err
+	h, payload, ok, err = d.receive() // not ok: a false interrupt
+	return h, payload, ok, d.attempted(err)
+}
+
+// attempted counts failed attempts to take a message, in a row.
+func (d *Driver) attempted(err error) error {
+	if err != nil {
+		d.stats.BusError++
+		d.fails++
+	} else {
+		d.fails = 0
+	}
+	return err
 }
 
 // Run brings the controller up, if that was not done, and pumps until stop is
@@ -165,9 +176,7 @@ func (d *Driver) run(stop <-chan struct{}, work chan<- struct{}) error {
 			default: // the dispatcher will see it
 			}
 		}
-		if errors.Is(err, ErrClosed) { // someone called Close
-			return err
-		} else if err != nil {
+		if err != nil { // gone, or someone called Close
 			return err
 		}
 		look = false
