@@ -32,7 +32,7 @@ const (
 	// patience is how much virtual time may pass without waking an actor.
 	patience = 48 * time.Hour
 	// tooOften is how many machines may be fired at one instant of one call.
-	tooOften = 20_000_000
+	tooOften = 5_000_000
 )
 
 // World owns machines. Make it with New or NewVirtual.
