@@ -267,3 +267,21 @@ func (c *Conn) Info() Info {
 	}
 	return i
 }
+
+// FirstByte returns the sequence number of the oldest byte in the send buffer: it moves on as the peer acknowledges.
+func (c *Conn) FirstByte() uint32 { return c.snd.base }
+
+// NeverOpen reports whether the connection died before it was established.
+func (c *Conn) NeverOpen() bool { return c.snd.una == c.iss }
+
+// Wants reports whether an ACK is due.
+func (c *Conn) Wants() bool { return c.has(flagAckNow) }
+
+// Kill ends the connection without telling the peer.
+func (c *Conn) Kill(cause Cause) Change {
+	if c.state == StateClosed {
+		return 0
+	}
+	c.clear(flagRST)
+	return c.die(cause)
+}
