@@ -1,0 +1,32 @@
+// Package device is the network controller in software: a chip of the WINC1500 class as its host sees it over SPI.
+//
+// Behind the bus stand a register file with the boot handshake, the mailbox of the host interface (HIF), a Wi-Fi station
+// and an IPv4 host with TCP and UDP sockets. An unmodified host driver boots it, joins a network on the virtual air and
+// talks to whoever is there.
+//
+//	medium := air.New(air.Config{})
+//	d, err := device.New(device.Config{MAC: mac, Rand: source, Air: medium})
+//	slot := w.Add(d)                      // w is a world.World, which also owns medium and the access points
+//	port := d.Port(w, slot.Touch)         // a bus.Port: give it to a driver, to bus/remote, to a recorder
+//
+// A [Device] is a machine: it starts no goroutine, takes no lock, reads no clock and draws randomness only from
+// Config.Rand. Its owner calls Tx, Reset, Enable and Advance with the time, and calls Advance again when Deadline has
+// come. Same calls, same results.
+//
+// # What it promises
+//
+// Everything that a host can do on the bus is answered, counted or ignored within bounded memory; nothing panics. The
+// numbered rules of the host bus (BD-…) and of the messages (HM-…) hold; tests carry their numbers. A message costs no
+// allocation on the way of data (SEND, RECV).
+//
+// A [Profile] says which chip answers: ids, versions and limits. [WINC1500] is the real part with firmware 19.7.7;
+// [Unlimited] is the same chip with the limits lifted that the protocol allows to lift, for hosts that know the
+// extension USTD. Layouts and some manners depend on the release of the host driver, which it says at boot
+// (HostVersion); where they do, the code says so.
+//
+// # What it does not have yet
+//
+// Soft-AP, provisioning, SNTP, TLS sockets, the updater, flash, WPS, P2P, monitor and Ethernet bypass mode, roaming.
+// Requests for them are counted in Counters.Unsupported; where a host waits for an answer it gets the one that says no.
+// Radio tuning and power-save settings are accepted and have no effect.
+package device

@@ -1,0 +1,138 @@
+package device
+
+import (
+	"time"
+
+	"github.com/understudy-net/understudy/air/wifi"
+	"github.com/understudy-net/understudy/bus/hif"
+	"github.com/understudy-net/understudy/stack"
+	"github.com/understudy-net/understudy/wire"
+)
+
+// firmware is what runs on the chip's CPU from the start word to the next reset: the network side of the device. All its
+// state is lost with it.
+type firmware struct {
+	d    *Device
+	host hif.Version // release of the host's driver, 0 if it did not say
+	mac  wire.MAC    // working address
+	name string      // host name in DHCP
+
+	sta   *wifi.Station
+	stack *stack.Stack
+
+	limits  limits
+	sockets []socket
+	link    link
+	ip      ipConfig
+	scan    scanState
+	clock   clock
+	dns     []*lookup
+	pings   []*echo
+
+	lingering []*lingering // connections that the host has closed and that still have data to deliver
+
+	ciphers uint32 // what the host chose, for when there is TLS
+}
+
+// limits are the numbers in force. They differ from the real part's only after the host asked (extension USTD).
+type limits struct {
+	tcp, udp int
+	bytes    int
+}
+
+// newFirmware boots: a station that is not joined, an IP host without an address, all sockets free.
+func newFirmware(d *Device, now time.Time, host hif.Version) (*firmware, error) {
+	f := &firmware{d: d, host: host, mac: d.cfg.MAC, name: d.cfg.Name}
+	f.limits = limits{
+		tcp:   min(realTCPSockets, d.profile.TCPSockets),
+		udp:   min(realUDPSockets, d.profile.UDPSockets),
+		bytes: min(realSendBytes, d.profile.SendBytes),
+	}
+	if f.name == "" {
+		f.name = defaultName(f.mac)
+	}
+	f.ip.dhcp = true
+	f.makeSockets()
+	if err := f.makeNetwork(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// defaultName is the name that the real part gives itself (hif-messages 2.11).
+func defaultName(mac wire.MAC) string {
+	const hex = "0123456789ABCDEF"
+	a, b := mac[4], mac[5]
+	return string([]byte{'W', 'I', 'N', 'C', '-', hex[a>>4], hex[a&15], '-', hex[b>>4], hex[b&15]})
+}
+
+// shutdown takes the firmware off the air. The access point is told, which a chip that loses power could not do: its
+// place there would be taken until the access point missed it.
+func (f *firmware) shutdown(now time.Time) { f.closeNetwork(now) }
+
+// setMAC changes the working address: a new station and a new IP host. Hosts do it before they connect (2.11).
+func (f *firmware) setMAC(now time.Time, m hif.SetMAC) {
+	mac := wire.MAC(m.MAC)
+	if mac == f.mac {
+		return
+	}
+	if mac == (wire.MAC{}) || mac.IsMulticast() {
+		f.d.counters.Malformed++
+		return
+	}
+	f.leave(now)
+	f.closeNetwork(now)
+	if f.name == defaultName(f.mac) {
+		f.name = defaultName(mac)
+	}
+	f.mac = mac
+	if err := f.makeNetwork(); err != nil {
+		f.d.trace(now, EventPower, 0, nil, err.Error())
+		return
+	}
+	f.d.writeMAC()
+}
+
+// advance fires what is due.
+func (f *firmware) advance(now time.Time) {
+	f.sta.Advance(now)
+	f.stack.Advance(now)
+	f.expireSockets(now)
+	f.expireLookups(now)
+	f.expireDHCP(now)
+}
+
+// deadline is the earliest of what advance looks at.
+func (f *firmware) deadline() time.Time {
+	t := earlier(f.sta.Deadline(), f.stack.Deadline())
+	t = earlier(t, f.nextSocket())
+	t = earlier(t, f.nextLookup())
+	return earlier(t, f.ip.giveUp)
+}
+
+// earlier returns the earlier of two deadlines, of which zero means never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// due reports whether the deadline t has come.
+func due(t, now time.Time) bool { return !t.IsZero() && !t.After(now) }
+
+// maxDrain bounds the events that one call handles; the rest waits for the next, which Deadline asks for at once.
+const maxDrain = 4096
+
+// drain handles what the station and the IP host have to say, until they are quiet.
+func (f *firmware) drain(now time.Time) {
+	for range maxDrain {
+		if e, ok := f.sta.NextEvent(); ok {
+			f.stationEvent(now, e)
+		} else if e, ok := f.stack.NextEvent(); ok {
+			f.stackEvent(now, e)
+		} else {
+			return
+		}
+	}
+}

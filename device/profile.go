@@ -1,0 +1,132 @@
+package device
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/understudy-net/understudy/bus/hif"
+)
+
+// Profile says which chip a device is: what it calls itself and where its limits are. Get one from [WINC1500] or
+// [Unlimited] and change what you need. The zero value stands for WINC1500.
+type Profile struct {
+	Name     string
+	ChipID   uint32      // register 0x1000
+	RFRevID  uint32      // register 0x13F4
+	Firmware hif.Version // what it says it runs
+	MinHost  hif.Version // oldest host driver that it says it works with
+	NoOTP    bool        // no MAC address is burnt in; the working address is Config.MAC all the same
+
+	// TCPSockets and UDPSockets are the numbers of sockets: ids 0 to TCPSockets-1, then those of UDP. At most 126
+	// together. Numbers other than 7 and 4, and SendBytes other than 1400, hold after the host has asked for them
+	// (extension USTD, doors: group OTA, opcode 126) and while no socket is open; before that the device has the
+	// numbers of the real part.
+	TCPSockets, UDPSockets int
+	SendBytes              int // most bytes of data in one SEND and in one RECV reply, at most 4000
+	Listeners              int // most listening sockets; 0: as many as there are TCP sockets
+
+	// SendBuffers is the number of SEND messages that may wait in the chip's memory for room in a socket. When all are
+	// taken, requests for data messages get address 0, "no buffer". 0 means 8.
+	SendBuffers int
+
+	// DatagramBytes bounds the datagrams that wait in a UDP socket for a RECVFROM, each with 14 bytes of overhead; what
+	// finds no room is dropped. 0 means 6000, four large ones.
+	DatagramBytes int
+
+	ConnectTimeout time.Duration // a SYN without an answer; 0 means 30 s
+	DNSTimeout     time.Duration // a look-up; 0 means 30 s, and 18 s towards hosts that stop waiting after 20 s
+	PingTimeout    time.Duration // an echo request; 0 means 4 s
+	DHCPTimeout    time.Duration // no lease: tell hosts before 19.6.1 that the join failed; 0 means 30 s
+
+	// ACDProbes and ACDWait are the check of an address before its first use: number of ARP probes and the time from
+	// the last one to the use. 0 means 1 probe and 200 ms, as quick as the real part.
+	ACDProbes int
+	ACDWait   time.Duration
+
+	Networks   int // networks that a scan can report; 0 means 32
+	StoredNets int // networks that a default connect remembers; 0 means 4
+}
+
+// WINC1500 returns the profile "winc1500-19.7.7": revision 3A0 with firmware 19.7.7, which every driver from 19.3.0 on
+// accepts. 7 TCP and 4 UDP sockets, 1400 bytes a send.
+func WINC1500() Profile {
+	return Profile{
+		Name:       "winc1500-19.7.7",
+		ChipID:     0x001003A0,
+		RFRevID:    1,
+		Firmware:   hif.V19_7_7,
+		MinHost:    hif.V19_3_0,
+		TCPSockets: realTCPSockets,
+		UDPSockets: realUDPSockets,
+		SendBytes:  realSendBytes,
+	}.withDefaults()
+}
+
+// Unlimited returns the profile "unlimited": the same chip with 96 TCP and 30 UDP sockets and 4000 bytes a send for
+// hosts that ask for them, and more memory for sends that wait.
+func Unlimited() Profile {
+	p := WINC1500()
+	p.Name = "unlimited"
+	p.TCPSockets, p.UDPSockets = 96, 30
+	p.SendBytes = maxSendBytes
+	p.SendBuffers = 32
+	p.DatagramBytes = 64 << 10
+	p.Networks = 255
+	return p
+}
+
+// Limits of the real part and of what the wire can say.
+const (
+	realTCPSockets = 7
+	realUDPSockets = 4
+	realSendBytes  = 1400
+	maxSendBytes   = 4000 // the size field of a notice holds 4095
+	maxSockets     = 126  // an id is a signed byte
+	maxSendBuffers = 63   // of the memory below the buffers of messages
+)
+
+// withDefaults fills in what is zero.
+func (p Profile) withDefaults() Profile {
+	if p.Name == "" && p.ChipID == 0 && p.Firmware == 0 {
+		return WINC1500()
+	}
+	setDefault(&p.TCPSockets, realTCPSockets)
+	setDefault(&p.UDPSockets, realUDPSockets)
+	setDefault(&p.SendBytes, realSendBytes)
+	setDefault(&p.SendBuffers, 8)
+	setDefault(&p.Listeners, p.TCPSockets)
+	setDefault(&p.DatagramBytes, 6000)
+	setDefault(&p.ConnectTimeout, 30*time.Second)
+	setDefault(&p.PingTimeout, 4*time.Second)
+	setDefault(&p.DHCPTimeout, 30*time.Second)
+	setDefault(&p.ACDProbes, 1)
+	setDefault(&p.ACDWait, 200*time.Millisecond)
+	setDefault(&p.Networks, 32)
+	setDefault(&p.StoredNets, 4)
+	return p
+}
+
+// check reports what no device can be.
+func (p *Profile) check() error {
+	switch {
+	case p.TCPSockets < 1 || p.UDPSockets < 0 || p.TCPSockets+p.UDPSockets > maxSockets:
+		return fmt.Errorf("device: profile %q: %d TCP and %d UDP sockets; want at least 1 of TCP and at most %d together",
+			p.Name, p.TCPSockets, p.UDPSockets, maxSockets)
+	case p.SendBytes < 1 || p.SendBytes > maxSendBytes:
+		return fmt.Errorf("device: profile %q: %d bytes a send; want 1 to %d", p.Name, p.SendBytes, maxSendBytes)
+	case p.SendBuffers < 1 || p.SendBuffers > maxSendBuffers:
+		return fmt.Errorf("device: profile %q: %d send buffers; want 1 to %d", p.Name, p.SendBuffers, maxSendBuffers)
+	case p.Networks < 1 || p.Networks > 255:
+		return fmt.Errorf("device: profile %q: %d networks; want 1 to 255", p.Name, p.Networks)
+	}
+	return nil
+}
+
+func setDefault[T int | time.Duration](v *T, d T) {
+	if *v == 0 {
+		*v = d
+	}
+}
+
+// versionWord is the content of register 0x207AC: what runs, and the oldest driver for it. Spec host-bus 4.5.
+func (p *Profile) versionWord() hif.VersionWord { return hif.MakeVersionWord(p.Firmware, p.MinHost) }
