@@ -190,7 +190,7 @@ type tap struct {
 }
 
 // Tap calls fn with every frame, once, as it is sent (RSSI is that of a perfect link), until cancel is called. fn is
-// called from within Send: it may read the frame and must not call the air, except for cancel.
+// called from within Send: it may read the frame and must not send or advance.
 func (a *Air) Tap(fn func(now time.Time, f Frame)) (cancel func()) {
 	t := &tap{fn}
 	a.setTaps(t, nil)

@@ -200,3 +200,23 @@ func (b *bench) wantPayloads(why string, got []string, want ...string) {
 var wpa = JoinParams{SSID: ssid, Passphrase: passphrase}
 
 var wpaAP = APConfig{Passphrase: passphrase}
+
+// crowd runs many machines in steps of a millisecond, in which each is asked once.
+type crowd struct {
+	b        *bench
+	machines []machine
+}
+
+func (b *bench) crowd() *crowd { return &crowd{b, append([]machine(nil), b.machines...)} }
+
+func (w *crowd) add(m machine) { w.machines = append(w.machines, m) }
+
+func (w *crowd) run(d time.Duration) {
+	for end := w.b.now.Add(d); w.b.now.Before(end); w.b.now = w.b.now.Add(time.Millisecond) {
+		for _, m := range w.machines {
+			if due(m.Deadline(), w.b.now) {
+				m.Advance(w.b.now)
+			}
+		}
+	}
+}

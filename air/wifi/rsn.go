@@ -84,6 +84,7 @@ func suites(b []byte, byDefault uint32) (list, rest []byte, ok bool) {
 func securityOf(m Management) Security {
 	if m.RSN != nil {
 		switch r := parseRSN(m.RSN); {
+		case r.broken || r.badVersion:
 		case r.psk:
 			return WPA2PSK
 		case r.dot1X:

@@ -207,10 +207,10 @@ func (c *scanner) advance(now time.Time) (ended bool) {
 
 // receive hears beacons and probe responses.
 func (c *scanner) receive(now time.Time, f air.Frame) {
-	if !c.running() || f.Kind != air.KindManagement || len(f.Data) < header {
+	if !c.running() || f.Kind != air.KindManagement {
 		return
 	}
-	if t := Subtype(f.Data[0]); t != Beacon && t != ProbeResponse {
+	if len(f.Data) > 0 && Subtype(f.Data[0]) != Beacon && Subtype(f.Data[0]) != ProbeResponse {
 		return
 	}
 	m, err := ParseManagement(f.Data)
