@@ -30,7 +30,7 @@ func ParseAPConfig(b []byte) (APConfig, error) {
 	if len(b) < APConfigLen70 {
 		return APConfig{}, ErrShort
 	}
-	m := APConfig{SSID: text(b[:ssidField]), Channel: b[33], WEPIndex: b[34], Security: Security(b[63]),
+	m := APConfig{SSID: cstring(b[:ssidField]), Channel: b[33], WEPIndex: b[34], Security: Security(b[63]),
 		Hidden: b[64] != 0, IP: [4]byte(b[65:])}
 	if m.Security == SecurityWEP {
 		m.Key = text(b[36:][:min(int(b[35]), 26)])

@@ -80,7 +80,7 @@ func ParseSNTPConfig(b []byte) (SNTPConfig, error) {
 	if len(b) < SNTPConfigLen {
 		return SNTPConfig{}, ErrShort
 	}
-	m := SNTPConfig{Server: text(b[:33]), DHCP: b[33] != 0}
+	m := SNTPConfig{Server: cstring(b[:33]), DHCP: b[33] != 0}
 	if len(b) >= SNTPConfigLenWide {
 		m.Wide, m.DHCP = true, le.Uint32(b[36:]) != 0
 	}

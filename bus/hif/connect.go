@@ -57,16 +57,16 @@ func ParseConnectOld(b []byte) (ConnectOld, error) {
 	if len(b) < ConnectOldLen {
 		return ConnectOld{}, ErrShort
 	}
-	m := ConnectOld{SSID: text(b[oldSSID:oldNoSave]), Channel: b[oldChannel], NoSave: b[oldNoSave] != 0}
+	m := ConnectOld{SSID: cstring(b[oldSSID:oldNoSave]), Channel: b[oldChannel], NoSave: b[oldNoSave] != 0}
 	m.Security = Security(b[oldSecurity])
 	switch m.Security {
 	case SecurityPSK:
-		m.Passphrase = text(b[:pskField])
+		m.Passphrase = cstring(b[:pskField])
 	case SecurityWEP:
 		m.WEPIndex = b[0]
 		m.WEPKey = text(b[2:][:min(int(b[1]), 26)])
 	case SecurityEnterprise:
-		m.User, m.Password = text(b[:21]), text(b[21:62])
+		m.User, m.Password = cstring(b[:21]), cstring(b[21:62])
 	}
 	if b[oldChannel+1] != 0 {
 		return m, ErrInvalid
@@ -296,7 +296,7 @@ func ParseDeleteAPID(b []byte) (DeleteAPID, error) {
 	case b[0] == 0xff:
 		return DeleteAPID{All: true}, nil
 	}
-	return DeleteAPID{SSID: text(b[:ssidField])}, nil
+	return DeleteAPID{SSID: cstring(b[:ssidField])}, nil
 }
 
 // Append appends the payload.

@@ -132,7 +132,7 @@ func ParseScanResult(b []byte) (ScanResult, error) {
 		return ScanResult{}, ErrShort
 	}
 	return ScanResult{Index: b[0], RSSI: int8(b[1]), Security: Security(b[2]), Channel: b[3],
-		BSSID: [6]byte(b[4:]), SSID: text(b[10:][:ssidField])}, nil
+		BSSID: [6]byte(b[4:]), SSID: cstring(b[10:][:ssidField])}, nil
 }
 
 // Append appends the payload.

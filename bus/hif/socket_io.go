@@ -113,7 +113,7 @@ func (m Recv) Append(b []byte) []byte {
 type RecvReply struct {
 	Remote  netip.AddrPort
 	Status  Status // bytes of data; 0 the peer closed (never on UDP); or an error
-	Offset  uint16 // of the data, from the start of the payload, at least [RecvReplyLen]
+	Offset  uint16 // of the data, from the start of the payload, at least [RecvReplyLen]; parsed: 0 without data
 	Sock    int8
 	Session uint16
 	Data    []byte // parsed: inside the payload, not copied, fewer than Status when the payload ends before
@@ -128,12 +128,11 @@ func ParseRecvReply(b []byte) (RecvReply, error) {
 	if len(b) < RecvReplyLen {
 		return RecvReply{}, ErrShort
 	}
-	m := RecvReply{Remote: parseAddr(b), Status: Status(le.Uint16(b[8:])), Offset: le.Uint16(b[10:]),
-		Sock: int8(b[12]), Session: le.Uint16(b[14:])}
+	m := RecvReply{Remote: parseAddr(b), Status: Status(le.Uint16(b[8:])), Sock: int8(b[12]), Session: le.Uint16(b[14:])}
 	if m.Status <= 0 {
 		return m, nil
 	}
-	if m.Offset < RecvReplyLen {
+	if m.Offset = le.Uint16(b[10:]); m.Offset < RecvReplyLen {
 		return m, ErrInvalid
 	}
 	if off := int(m.Offset); off < len(b) {

@@ -37,7 +37,7 @@ func ParseConnInfo(b []byte) (ConnInfo, error) {
 	if len(b) < ConnInfoLen {
 		return ConnInfo{}, ErrShort
 	}
-	return ConnInfo{SSID: text(b[:ssidField]), Security: Security(b[33]), IP: [4]byte(b[34:]), MAC: [6]byte(b[38:]),
+	return ConnInfo{SSID: cstring(b[:ssidField]), Security: Security(b[33]), IP: [4]byte(b[34:]), MAC: [6]byte(b[38:]),
 		RSSI: int8(b[44]), Channel: b[45]}, nil
 }
 

@@ -13,6 +13,9 @@ func text(field []byte) string {
 	return string(field)
 }
 
+// cstring returns the string in a field whose last byte is for a NUL, there or not.
+func cstring(field []byte) string { return text(field[:len(field)-1]) }
+
 // appendText appends s in a field of size bytes, zero-filled, with at least one NUL at its end.
 func appendText(b []byte, s string, size int) []byte {
 	return appendField(b, s[:min(len(s), size-1)], size)

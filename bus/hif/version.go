@@ -120,8 +120,8 @@ func ParseRevision(b []byte) (Revision, error) {
 		ChipID:     le.Uint32(b),
 		Firmware:   MakeVersion(b[4], b[5], b[6]),
 		MinDriver:  MakeVersion(b[7], b[8], b[9]),
-		BuildDate:  text(b[10:22]),
-		BuildTime:  text(b[22:31]),
+		BuildDate:  cstring(b[10:22]),
+		BuildTime:  cstring(b[22:31]),
 		SVN:        le.Uint16(b[32:]),
 		Understudy: string(b[36:40]) == mark,
 	}, nil
