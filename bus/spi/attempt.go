@@ -154,7 +154,7 @@ func (m *Master) writeAtOnce(w, p []byte) failure {
 	if !m.crc {
 		w = append(w, 0) // one filler comes first (2.8)
 	}
-	m.w, m.dirty = w[:cap(w)], len(w) // append may have moved it
+	m.w, m.dirty = w[:cap(w)], max(m.dirty, len(w)) // append may have moved it; a shorter write leaves the rest of a longer one
 	r := m.receive(len(w))
 	if err := m.wire.Tx(w, r); err != nil {
 		return failure{reason: ReasonWire, err: err}
