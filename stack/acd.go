@@ -54,6 +54,7 @@ type addrConf struct {
 type guard struct {
 	tag       any
 	dhcp      bool
+	keep      bool        // the address is kept whatever happens
 	defended  tcp.Instant // when we last defended it
 	conflicts int         // addresses in a row that were taken
 }
@@ -128,7 +129,7 @@ func (s *Stack) announce(now time.Time) {
 func (s *Stack) adopt(now time.Time, t tcp.Instant) {
 	a := s.acd
 	s.install(now, a.conf)
-	s.guard = guard{tag: a.conf.tag, dhcp: a.conf.dhcp}
+	s.guard = guard{tag: a.conf.tag, dhcp: a.conf.dhcp, keep: a.c.Keep}
 	e := Event{Tag: a.conf.tag, Flags: Configured}
 	e.Address.Prefix = a.conf.prefix
 	if a.conf.dhcp {
@@ -167,7 +168,7 @@ func (s *Stack) checkConflict(now time.Time, t tcp.Instant, p wire.ARP, sender, 
 		s.miscEvent(e)
 		return true
 	}
-	if s.cfg.ACD.Keep {
+	if s.guard.keep {
 		return true // reported once in ten seconds, and no storm (E-17)
 	}
 	e.Address.Kept = false

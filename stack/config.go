@@ -46,8 +46,8 @@ func (s *Stack) setAddr(now time.Time, conf addrConf) error {
 // until the same address is back. DHCP stops without a message.
 func (s *Stack) ClearAddr(now time.Time) {
 	s.at(now)
+	s.guard, s.acd = guard{}, nil
 	s.StopDHCP(now, false)
-	s.acd = nil
 	s.forgetAddr()
 	s.touch()
 }

@@ -455,9 +455,11 @@ func (c *Conn) sampleRTT(now Instant, seg *wire.TCP, ack uint32) {
 	if c.timedAt != 0 || !c.has(flagTS) || !seg.Opt.TS || seg.Opt.TSEcr == 0 {
 		return
 	}
-	age := c.tsNow(now) - seg.Opt.TSEcr
-	if age < 1<<22 { // else it is no stamp of ours (T-18)
-		c.rtt.onSample(time.Duration(age) * time.Millisecond)
+	// A stamp that is much too old is no measurement: it is none of ours (T-18), or comes from the first copy of
+	// a segment whose ACK was lost, since the receiver ignores the stamps of what it has had (RFC 7323, 5.3, R2).
+	age := time.Duration(c.tsNow(now)-seg.Opt.TSEcr) * time.Millisecond
+	if age <= 2*c.rtt.unbacked() {
+		c.rtt.onSample(age)
 	}
 }
 

@@ -325,9 +325,5 @@ func (c *Conn) startPersist(now Instant) {
 }
 
 func (c *Conn) persistInterval() time.Duration {
-	base := c.rtt.base
-	if base == 0 {
-		base = initialRTO
-	}
-	return min(base<<min(c.tries, maxBackoff), maxRTO)
+	return min(c.rtt.unbacked()<<min(c.tries, maxBackoff), maxRTO)
 }

@@ -49,11 +49,13 @@ func (t *rtt) onEstablished() {
 	t.backoff = 0
 }
 
-// rto is the retransmission timeout.
-func (t *rtt) rto() time.Duration {
-	base := t.base
-	if base == 0 {
-		base = initialRTO
+// unbacked is the retransmission timeout before back-off.
+func (t *rtt) unbacked() time.Duration {
+	if t.base == 0 {
+		return initialRTO
 	}
-	return min(base<<t.backoff, maxRTO)
+	return t.base
 }
+
+// rto is the retransmission timeout.
+func (t *rtt) rto() time.Duration { return min(t.unbacked()<<t.backoff, maxRTO) }
