@@ -1,6 +1,9 @@
 package pcap
 
-import "time"
+import (
+	"time"
+	"unicode/utf8"
+)
 
 // Block types (pcapng, 4).
 const (
@@ -74,10 +77,21 @@ func (w *Writer) text(code uint16, s string) {
 	if s == "" {
 		return
 	}
-	s = s[:min(len(s), maxOption)]
+	s = cut(s, maxOption)
 	w.u16(code)
 	w.u16(uint16(len(s)))
 	padded(w, s)
+}
+
+// cut returns the beginning of s, at most n bytes and no half character: texts are UTF-8 (pcapng, 3.5).
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
 }
 
 // count appends an option with a counter of 64 bits.
@@ -121,7 +135,7 @@ func (w *Writer) description(i Interface) {
 
 // packet appends an enhanced packet block (pcapng, 4.3).
 func (w *Writer) packet(p Packet, snap int) {
-	length := max(p.Length, len(p.Data))
+	length := min(max(p.Length, len(p.Data)), 1<<31-1)
 	data := p.Data[:min(len(p.Data), snap)]
 	start := w.begin(blockPacket)
 	high, low := ticks(p.At)
