@@ -81,6 +81,16 @@ func (c *Client) enter() (*Driver, error) {
 	return d, nil
 }
 
+// Err is nil while the client can be used: else ErrInvalid, ErrNotOpen, or
+// ErrNotReady with the cause after a failure of the device.
+func (c *Client) Err() error {
+	d, err := c.enter()
+	if err == nil {
+		d.unlock()
+	}
+	return err
+}
+
 // peek is enter for calls that return a value: false where there is none.
 func (c *Client) peek() (*Driver, bool) {
 	d, err := c.enter()

@@ -19,11 +19,13 @@ type Config struct {
 
 	// Idle makes blocking layers pump themselves instead of relying on Run:
 	// it waits for the interrupt line, a call of Wake, or until (zero: for
-	// ever), and may return early. Nil: the program calls Run.
+	// ever), and may return early. An edge or a Wake since it last returned
+	// ends it at once. Nil: the program calls Run. For virtual worlds see
+	// hostnet.InWorld.
 	Idle func(until time.Time)
 
-	// Wake ends a running Idle: a call that is blocked in another goroutine
-	// was completed. It must not block; nil: nothing.
+	// Wake ends Idle: a call that is blocked in another goroutine was
+	// completed. It must not block; nil: nothing.
 	Wake func()
 
 	// OnIRQ is told of each falling edge of the interrupt line, perhaps with

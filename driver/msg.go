@@ -22,6 +22,10 @@ const (
 	KindSend     MsgKind = 7
 	KindSendTo   MsgKind = 8
 	KindRecvFrom MsgKind = 9
+	// KindLost is no message of the document and only told to hooks: the link
+	// is gone and the device has forgotten the socket, which answers nothing
+	// any more.
+	KindLost MsgKind = 128
 )
 
 func (k MsgKind) String() string {
@@ -42,6 +46,8 @@ func (k MsgKind) String() string {
 		return "SENDTO"
 	case KindRecvFrom:
 		return "RECVFROM"
+	case KindLost:
+		return "LOST"
 	}
 	return "msg(" + strconv.Itoa(int(k)) + ")"
 }

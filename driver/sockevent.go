@@ -221,5 +221,8 @@ func (d *Driver) abortSockets(old bool) {
 			r.recv.pending, r.recv.buf = false, nil
 			d.emit(id, ev)
 		}
+		if r.hook != nil {
+			d.emit(id, Event{Kind: KindLost, Err: ErrConnAborted})
+		}
 	}
 }

@@ -299,7 +299,11 @@ func (d *Driver) linkLost(e ConnEvent) {
 }
 
 func (d *Driver) tellConn(e ConnEvent) {
-	d.hook(Notice{Kind: NoticeConn, Conn: e})
+	more := 0
+	if d.conn.joining {
+		more = 1
+	}
+	d.hook(Notice{Kind: NoticeConn, Conn: e, N: more})
 	if d.conn.fn == nil {
 		return
 	}

@@ -1,0 +1,317 @@
+package hostnet
+
+import (
+	"context"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/understudy-net/understudy/driver"
+	"github.com/understudy-net/understudy/sock"
+)
+
+// Config is how a Net behaves. The zero value is right beside Driver.Run.
+type Config struct {
+	// World is the virtual world whose actors call the Net; nil: the driver is
+	// run by Driver.Run, or Idle of its configuration is of another make.
+	World World
+
+	// Lock guards the Net. Nil: World's, else a lock made of a channel. It is
+	// taken before the driver's.
+	Lock sync.Locker
+
+	// OnConn is told, as a callback of the driver, what becomes of connections
+	// that Join makes. Nil: nobody.
+	OnConn func(driver.ConnEvent)
+
+	// SendWindow is how many sends of a connection may be without the peer's
+	// acknowledgement; each carries up to 1400 bytes. Zero: 16. The device may
+	// have room for fewer and then refuses, which is waited out.
+	SendWindow int
+
+	// ReadBuffer is how many bytes a connection holds for Read; what does not
+	// fit stays on the device, whose window then closes. Zero: 16 KiB; at
+	// least 2 KiB. The memory is only held while there is something in it.
+	ReadBuffer int
+
+	// Rand picks local ports where none is given. Nil: the runtime's.
+	Rand rand.Source
+}
+
+const (
+	defaultSendWindow = 16
+	defaultReadBuffer = 16 << 10
+	minReadBuffer     = 2 << 10
+)
+
+// Net is the network as the driver's host sees it. All methods are safe for
+// concurrent use, in callbacks of the driver too.
+type Net struct {
+	d   *driver.Driver
+	cfg Config
+	mu  sync.Locker
+	now func() time.Time
+	rnd *rand.Rand
+
+	idle func(until time.Time) // not nil: who waits, pumps
+	wake func()
+
+	// All that follows is guarded by mu.
+
+	c       *driver.Client
+	closed  bool
+	table   [driver.MaxTCPSockets + driver.MaxUDPSockets]entry
+	retryAt time.Time // a refused send is to be tried again then; zero: none is
+	free    *waiter   // records for reuse
+	rings   [][]byte  // buffers for reuse
+
+	stateq   sock.Waiters // the driver's state changed
+	linkq    sock.Waiters // the association or the address changed
+	resolveq sock.Waiters // a lookup ended
+	pingq    sock.Waiters // an echo ended
+	scanq    sock.Waiters
+	infoq    sock.Waiters
+
+	joining *joining
+	left    uint64 // counts disconnections
+	pinging bool
+	scan    scanState
+	info    infoState
+}
+
+var _ sock.Owner = (*Net)(nil)
+
+// New makes the Net of a driver, and becomes the one layer above it
+// (Driver.Hook).
+func New(d *driver.Driver, cfg Config) *Net {
+	dc := d.Config()
+	if cfg.SendWindow < 1 {
+		cfg.SendWindow = defaultSendWindow
+	}
+	if cfg.ReadBuffer == 0 {
+		cfg.ReadBuffer = defaultReadBuffer
+	}
+	cfg.ReadBuffer = max(cfg.ReadBuffer, minReadBuffer)
+	if cfg.Lock == nil && cfg.World != nil {
+		cfg.Lock = cfg.World.Locker()
+	} else if cfg.Lock == nil {
+		cfg.Lock = make(chanLock, 1)
+	}
+	n := &Net{d: d, cfg: cfg, mu: cfg.Lock, now: dc.Now, idle: dc.Idle, wake: dc.Wake}
+	if cfg.Rand != nil {
+		n.rnd = rand.New(cfg.Rand)
+	}
+	d.Hook(n.notice)
+	return n
+}
+
+// Driver returns the driver below.
+func (n *Net) Driver() *driver.Driver { return n.d }
+
+// Client returns the driver's client, opening it if need be.
+func (n *Net) Client() (*driver.Client, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.client()
+}
+
+// client is Client with the lock held.
+func (n *Net) client() (*driver.Client, error) {
+	if n.closed {
+		return nil, net.ErrClosed
+	}
+	if n.c != nil && n.c.Err() == nil {
+		return n.c, nil
+	}
+	c, err := n.d.Open()
+	if err != nil {
+		return nil, closedErr(err)
+	}
+	n.c = c
+	return c, nil
+}
+
+// Lock implements sock.Owner. The time is the driver's.
+func (n *Net) Lock() time.Time {
+	n.mu.Lock()
+	return n.now()
+}
+
+// Unlock implements sock.Owner.
+func (n *Net) Unlock() { n.mu.Unlock() }
+
+// Closed implements sock.Owner.
+func (n *Net) Closed() bool {
+	if n.closed || n.cfg.World == nil {
+		return n.closed
+	}
+	n.cfg.World.Lock()
+	defer n.cfg.World.Unlock()
+	return n.cfg.World.Closed()
+}
+
+// Close ends the Net: all of its connections and listeners are closed, blocked
+// calls return net.ErrClosed. The driver and its association go on.
+func (n *Net) Close() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return net.ErrClosed
+	}
+	n.closed = true
+	now := n.now()
+	for _, e := range n.table {
+		if e.ep != nil {
+			_ = e.sock.Close()
+			e.ep.fail(now, net.ErrClosed)
+		}
+	}
+	n.table = [len(n.table)]entry{}
+	n.wakeAll()
+	return nil
+}
+
+func (n *Net) wakeAll() {
+	for _, q := range []*sock.Waiters{&n.stateq, &n.linkq, &n.resolveq, &n.pingq, &n.scanq, &n.infoq} {
+		n.Wake(q)
+	}
+}
+
+// notice is the driver's hook: what happened besides socket events. It runs on
+// the pump.
+func (n *Net) notice(nt driver.Notice) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch nt.Kind {
+	case driver.NoticeState:
+		n.checkClient()
+		n.wakeAll()
+	case driver.NoticeConn, driver.NoticeIP:
+		n.linkNotice(nt)
+		n.Wake(&n.linkq)
+	case driver.NoticeScanDone, driver.NoticeScanResult:
+		n.scanNotice(nt)
+		n.Wake(&n.scanq)
+	case driver.NoticeAssoc, driver.NoticeRSSI, driver.NoticeTime:
+		n.infoNotice(nt)
+		n.Wake(&n.infoq)
+	}
+}
+
+// checkClient fails everything that hung on a client that is gone. Lock held.
+func (n *Net) checkClient() {
+	if n.c == nil {
+		return
+	}
+	err := n.c.Err()
+	if err == nil {
+		return
+	}
+	n.c = nil
+	now := n.now()
+	for _, e := range n.table {
+		if e.ep != nil {
+			e.ep.fail(now, closedErr(err))
+		}
+	}
+	n.table = [len(n.table)]entry{}
+}
+
+// entry is the user of a socket id.
+type entry struct {
+	sock driver.Socket
+	ep   endpoint
+}
+
+// endpoint is what a socket belongs to: stream, acceptor, datagram. Lock held.
+type endpoint interface {
+	event(now time.Time, ev driver.Event)
+	// fail is the end: the socket is gone without its doing.
+	fail(now time.Time, err error)
+	// retry tells a writer that a buffer may be free now.
+	retry()
+}
+
+func (n *Net) register(s driver.Socket, ep endpoint) { n.table[s.ID()] = entry{s, ep} }
+
+// release gives a socket back. Lock held.
+func (n *Net) release(s driver.Socket) error {
+	if e := &n.table[s.ID()]; e.sock == s {
+		*e = entry{}
+	}
+	return s.Close()
+}
+
+// socketEvent is the hook of all sockets that a Net makes. It runs on the pump.
+func (n *Net) socketEvent(s driver.Socket, ev driver.Event) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	e := n.table[s.ID()]
+	if e.ep == nil || e.sock != s {
+		if ev.Kind == driver.KindAccept && ev.Err == nil {
+			_ = ev.Socket.Close()
+		}
+		return
+	}
+	e.ep.event(n.now(), ev)
+	if !n.retryAt.IsZero() { // a message came: buffers may be free
+		n.retryAt = time.Time{}
+		for _, e := range n.table {
+			if e.ep != nil {
+				e.ep.retry()
+			}
+		}
+	}
+}
+
+// refusedFor is how long a refused send waits if no message comes before.
+const refusedFor = 2 * time.Millisecond
+
+// refused notes that the device had no buffer. Lock held.
+func (n *Net) refused(now time.Time) { n.retryAt = now.Add(refusedFor) }
+
+// port picks an ephemeral port, 49152 to 65535.
+func (n *Net) port() uint16 {
+	const first, count = 49152, 65536 - 49152
+	if n.rnd != nil {
+		return first + uint16(n.rnd.IntN(count))
+	}
+	return first + uint16(rand.IntN(count))
+}
+
+// chanLock is a lock that may be held while sleeping (see driver.Config.Lock).
+type chanLock chan struct{}
+
+func (l chanLock) Lock()   { l <- struct{}{} }
+func (l chanLock) Unlock() { <-l }
+
+// Ready waits until the driver has started up. The error is that of a start-up
+// that failed, ctx's, or net.ErrClosed.
+func (n *Net) Ready(ctx context.Context) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var failed error
+	err := n.await(ctx, &n.stateq, func() bool {
+		switch n.d.Status() {
+		case driver.StateReady:
+			return true
+		case driver.StateError:
+			failed = n.d.Err()
+			return failed != nil
+		case driver.StateUninitialised:
+			if n.idle != nil { // no Run that might start it again
+				failed = driver.ErrClosed
+				return true
+			}
+		}
+		return false
+	})
+	if err == nil && failed != nil {
+		err = closedErr(failed)
+	}
+	if err == nil {
+		_, err = n.client()
+	}
+	return err
+}
