@@ -465,7 +465,7 @@ func TestSetMAC(t *testing.T) {
 }
 
 func TestThousandsJoin(t *testing.T) {
-	const n = 2000
+	const n = 1000
 	b := newBench(t, 49)
 	c := wpaAP
 	c.MaxStations = n
