@@ -26,6 +26,7 @@
 // [World.Do], [World.Spawn]): one at a time. Who waits hands on to the next
 // woken actor, in order of waking; when all wait, time jumps to the next
 // deadline. So blocking code is deterministic too, and an hour costs nothing.
+// Time moves only while a Do is under way, and stands still after it.
 // An actor blocks in the world only, never on a channel or mutex of its own,
 // and only actors wait. Without actors, [World.Step] moves time.
 //

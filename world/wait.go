@@ -103,7 +103,8 @@ func (w *World) Sleep(d time.Duration) {
 }
 
 // handOn gives the baton of a virtual world to the next woken actor. When
-// there is none and actors wait, time moves on until one is woken.
+// there is none, time moves on until one is woken, for as long as a Do is under
+// way: so it stands still between two of them.
 func (w *World) handOn() {
 	for w.running == 0 {
 		if p := w.ready.pop(); p != nil {
@@ -112,7 +113,7 @@ func (w *World) handOn() {
 			p.C <- struct{}{}
 			return
 		}
-		if w.parked.head == nil || w.stalled {
+		if w.doing == 0 || w.parked.head == nil || w.stalled {
 			return
 		}
 		if w.now.Sub(w.woke) > patience || !w.step() {
@@ -135,8 +136,8 @@ func (w *World) Spawn(f func()) {
 	w.spawn(f, nil)
 }
 
-// spawn is Spawn in a virtual world; after, if not nil, is called when the
-// actor has left the world.
+// spawn is Spawn in a virtual world; after, if not nil, makes it the actor of a
+// Do and is called when it has left the world.
 func (w *World) spawn(f, after func()) {
 	p := w.newParked()
 	w.wake(p)
@@ -148,6 +149,9 @@ func (w *World) spawn(f, after func()) {
 		defer func() {
 			w.mu.Lock()
 			w.running--
+			if after != nil {
+				w.doing--
+			}
 			w.settle()
 			w.handOn()
 			w.mu.Unlock()
@@ -179,6 +183,7 @@ func (w *World) Do(f func()) error {
 	returned := false
 	w.Lock()
 	stall := w.stall
+	w.doing++
 	w.spawn(func() {
 		f()
 		returned = true

@@ -54,6 +54,7 @@ type World struct {
 
 	// Virtual.
 	running int           // actors that hold the baton: 0 or 1
+	doing   int           // calls of Do that have not ended
 	ready   fifo          // woken actors, in order of waking
 	stalled bool          // nothing can move
 	stall   chan struct{} // closed when it stalls
