@@ -1,6 +1,7 @@
 package hif
 
 import (
+	"bytes"
 	"reflect"
 	"testing"
 )
@@ -29,6 +30,8 @@ var families = map[string][]func([]byte) (Payload, error){
 func fuzzFamily(f *testing.F, name string) {
 	parsers := families[name]
 	for i, parse := range parsers {
+		f.Add(uint8(i), make([]byte, 400))
+		f.Add(uint8(i), bytes.Repeat([]byte{1, 0, 2}, 300))
 		for _, g := range goldens {
 			b := unhex(f, g.payload)
 			if m, err := parse(b); err == nil && reflect.TypeOf(m) == reflect.TypeOf(g.msg) {

@@ -264,7 +264,7 @@ func (s *Slave) complete(now time.Time) {
 	n := commandLen[s.cmd[0]&15]
 	sum := CRC7(s.cmd[:n])
 	if s.need > n {
-		if s.cmd[n]|1 != sum|1 {
+		if s.cmd[n] != sum {
 			s.stats.CRC7Errors++
 			s.fail(s.cmd[0], StateCRC7)
 			return
