@@ -272,11 +272,11 @@ func (ap *AccessPoint) Stations() []StationInfo {
 func (ap *AccessPoint) Disconnect(now time.Time, mac wire.MAC, code ReasonCode) bool {
 	code = cmp.Or(code, CodeLeavingDeauth)
 	if mac.IsBroadcast() {
-		any := len(ap.peers) > 0
-		for _, p := range ap.sorted() {
+		all := ap.sorted()
+		for _, p := range all {
 			ap.dismiss(now, p, code)
 		}
-		return any
+		return len(all) > 0
 	}
 	p := ap.peers[mac]
 	if p == nil {

@@ -21,7 +21,7 @@ const (
 	// MaxResults is the most networks that a scan keeps; then a stronger one replaces the weakest.
 	MaxResults = 64
 
-	maxSlots    = 32
+	maxSlots    = 255
 	maxProbes   = 8
 	maxSlotTime = 2 * time.Second
 )
@@ -38,7 +38,7 @@ type ScanParams struct {
 	// Passive listens for beacons only. An active scan sends probe requests and listens to beacons as well.
 	Passive bool
 
-	Slots    int           // listening periods on each channel of an active scan; 0 means 2, at most 32
+	Slots    int           // listening periods on each channel of an active scan; 0 means 2, at most 255
 	SlotTime time.Duration // length of one, or of the stay on a channel when passive; 0 means 30 ms and 300 ms, at most 2 s
 	Probes   int           // probe requests in each slot; 0 means 2, at most 8
 

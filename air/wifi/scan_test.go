@@ -264,7 +264,7 @@ func TestScanErrors(t *testing.T) {
 		{Passive: true, SSIDs: []string{"a"}},
 		{SSIDs: []string{"1", "2", "3", "4", "5"}},
 		{SSIDs: []string{"123456789012345678901234567890123"}},
-		{Slots: -1}, {Slots: 33}, {Probes: 9}, {SlotTime: -1}, {SlotTime: 3 * time.Second},
+		{Slots: -1}, {Slots: 256}, {Probes: 9}, {SlotTime: -1}, {SlotTime: 3 * time.Second},
 	} {
 		if err := s.Scan(b.now, p); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%+v: %v", p, err)
