@@ -68,7 +68,7 @@ func TestInAWorld(t *testing.T) {
 	if heard != n {
 		t.Fatalf("%d of %d stations joined and said hello", heard, n)
 	}
-	now = w.Lock()
+	w.Lock()
 	ap.Vanish()
 	w.Unlock()
 	until(5 * time.Second)
