@@ -1,20 +1,52 @@
 package device
 
 import (
+	"slices"
 	"time"
 
 	"github.com/understudy-net/understudy/bus/hif"
 	"github.com/understudy-net/understudy/stack"
 )
 
-// held is a SYN for the listener s that waits for a decision. While no id is free it is dropped, as if it had been lost:
-// the peer sends it again (driver-api 3.6). Handshakes that are not over take no id, so a flood of SYNs takes none.
+// handshake is a SYN that was accepted and whose handshake is not over.
+type handshake struct {
+	c  stack.TCP
+	at time.Time
+}
+
+// freshHandshake is how long a handshake keeps an id from others. One that takes longer goes on, but without a place: so
+// a flood of SYNs that nobody follows up cannot lock the socket table.
+const freshHandshake = time.Second
+
+// held is a SYN for the listener s that waits for a decision. While no id is free for it, it is dropped, as if it had
+// been lost: the peer sends it again (driver-api 3.6).
 func (f *firmware) held(now time.Time, s *socket, c stack.TCP) {
-	if s.state != sockListening || f.freeTCP() == nil {
+	if s.state != sockListening || f.freeTCPs() <= f.freshHandshakes(now) {
 		c.Drop(now)
 		return
 	}
-	c.Accept(now)
+	if c.Accept(now) == nil {
+		f.handshakes = append(f.handshakes, handshake{c, now})
+	}
+}
+
+// freshHandshakes counts those that may need an id, and forgets the others.
+func (f *firmware) freshHandshakes(now time.Time) int {
+	f.handshakes = slices.DeleteFunc(f.handshakes, func(h handshake) bool {
+		return !h.c.Valid() || !now.Before(h.at.Add(freshHandshake))
+	})
+	return len(f.handshakes)
+}
+
+// freeTCPs is the number of ids that freeTCP could return.
+func (f *firmware) freeTCPs() int {
+	n := 0
+	for i := range f.sockets[:f.limits.tcp] {
+		if f.sockets[i].state == sockFree {
+			n++
+		}
+	}
+	return n
 }
 
 // freeTCP returns the socket for the next incoming connection: the highest free id, far from those that the host takes
@@ -31,6 +63,7 @@ func (f *firmware) freeTCP() *socket {
 // handshakeOver is the end of the handshake of a connection to the listener s. It gets an id; if the last one went
 // meanwhile, it is reset.
 func (f *firmware) handshakeOver(now time.Time, s *socket, e stack.Event) {
+	f.handshakes = slices.DeleteFunc(f.handshakes, func(h handshake) bool { return h.c == e.TCP })
 	child := f.freeTCP()
 	switch {
 	case !e.Flags.Has(stack.Connected) || e.Err != nil || s.state != sockListening:

@@ -413,3 +413,7 @@ func online(t testing.TB, change ...func(*Config)) (*bench, *peer) {
 	b.h.join("")
 	return b, p
 }
+
+// linkDown loses everything, linkUp nothing.
+func linkDown() air.Link { return air.Link{Down: true} }
+func linkUp() air.Link   { return air.Link{} }

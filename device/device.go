@@ -47,6 +47,7 @@ type Device struct {
 	fw       *firmware // what runs on the CPU; nil unless cpu is cpuFirmware
 	irq      bool      // the line is asserted
 	counters Counters
+	seen     time.Time // of the latest call
 
 	stored []storedNetwork // credentials for DEFAULT_CONNECT, best first; they outlive a reset, as in flash
 }
@@ -104,11 +105,15 @@ func (d *Device) Deadline() time.Time {
 	if d.fw == nil {
 		return time.Time{}
 	}
+	if d.fw.stack.Pending() {
+		return d.seen // frames have come in since the last call: their news wait
+	}
 	return d.fw.deadline()
 }
 
 // settle lets everything take effect that the last call set in motion.
 func (d *Device) settle(now time.Time) {
+	d.seen = now
 	if d.fw != nil {
 		d.fw.drain(now)
 		d.post(now)

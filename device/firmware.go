@@ -29,7 +29,8 @@ type firmware struct {
 	dns     []*lookup
 	pings   []*echo
 
-	lingering []*lingering // connections that the host has closed and that still have data to deliver
+	handshakes []handshake  // connections to listeners that have no id yet
+	lingering  []*lingering // connections that the host has closed and that still have data to deliver
 
 	ciphers uint32 // what the host chose, for when there is TLS
 }

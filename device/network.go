@@ -7,6 +7,7 @@ import (
 	"github.com/understudy-net/understudy/air/wifi"
 	"github.com/understudy-net/understudy/bus/hif"
 	"github.com/understudy-net/understudy/stack"
+	"github.com/understudy-net/understudy/stack/dhcp"
 )
 
 // makeNetwork makes the station and the IP host behind it.
@@ -72,6 +73,7 @@ func (f *firmware) startIP(now time.Time) {
 		f.stack.UseDHCP(now, stack.DHCPConfig{
 			Hostname: f.name,
 			Tag:      addressTag{},
+			Client:   dhcpTimes,
 			ACD:      &stack.ACD{Probes: p.ACDProbes, ProbeWait: -1, AnnounceWait: p.ACDWait},
 		})
 		if f.host < hif.V19_6_1 {
@@ -99,6 +101,10 @@ func (f *firmware) startIP(now time.Time) {
 		f.d.counters.Malformed++
 	}
 }
+
+// dhcpTimes: DISCOVER is repeated after 1, 2, 4 and 8 s, then the host hears that nobody answers, and it goes on once a
+// minute (driver-api 2.12).
+var dhcpTimes = dhcp.ClientConfig{Retry: time.Second, MaxRetry: 8 * time.Second, Attempts: 4, LateRetry: time.Minute}
 
 // addressTag marks events about our address.
 type addressTag struct{}
