@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"syscall"
+
+	"github.com/understudy-net/understudy/bus"
+	"github.com/understudy-net/understudy/bus/remote"
+	"github.com/understudy-net/understudy/driver"
+	"github.com/understudy-net/understudy/driver/hostnet"
+)
+
+// host is the host's side of a verb: a driver on a bus, on a device in this
+// process or elsewhere.
+type host struct {
+	*hostnet.Net
+	o       *options
+	machine *machine // nil with --bus
+	client  *remote.Client
+	driver  *driver.Driver
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
+}
+
+// openHost boots a controller. Close the host at the end.
+func openHost(ctx context.Context, o *options, log io.Writer) (*host, error) {
+	h := &host{o: o}
+	port, err := h.openBus(ctx, log)
+	if err != nil {
+		return nil, err
+	}
+	run, cancel := context.WithCancel(context.Background())
+	h.cancel = cancel
+	h.driver = driver.New(port, driver.Config{})
+	h.Net = hostnet.New(h.driver, hostnet.Config{})
+	h.wg.Go(func() { h.driver.Run(run) })
+	ctx, stop := context.WithTimeout(ctx, o.timeout)
+	defer stop()
+	if err := h.Ready(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("boot: %w", err), h.Close())
+	}
+	return h, nil
+}
+
+func (h *host) openBus(ctx context.Context, log io.Writer) (bus.Port, error) {
+	if h.o.bus == "" {
+		m, err := newMachine(h.o, log)
+		if err != nil {
+			return nil, err
+		}
+		h.machine = m
+		return m.port, nil
+	}
+	network, addr, err := busAddr(h.o.bus)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithTimeout(ctx, h.o.timeout)
+	defer stop()
+	c, err := remote.Dial(ctx, network, addr)
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOENT):
+		return nil, fmt.Errorf("no device at %s: %w\nstart one with: understudy run --bus %s", h.o.bus, err, h.o.bus)
+	case err != nil:
+		return nil, fmt.Errorf("bus %s: %w", h.o.bus, err)
+	}
+	h.client = c
+	return c, nil
+}
+
+// joinedHost is openHost and a join of the network.
+func joinedHost(ctx context.Context, o *options, log io.Writer) (*host, error) {
+	h, err := openHost(ctx, o, log)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithTimeout(ctx, o.timeout)
+	defer stop()
+	err = h.Join(ctx, driver.BSS{SSID: o.ssid}, o.auth())
+	if errors.Is(err, hostnet.ErrNoAddress) || err != nil && o.uplink == "none" && h.joined() {
+		err = fmt.Errorf("%w (an access point with --uplink none has no DHCP server)", err)
+	}
+	switch {
+	case errors.Is(err, driver.ErrAuthFail):
+		err = fmt.Errorf("join %q: %w: check --passphrase", o.ssid, err)
+	case errors.Is(err, driver.ErrScanFail):
+		err = fmt.Errorf("join %q: %w: no such network; see what there is with: understudy scan", o.ssid, err)
+	case err != nil:
+		err = fmt.Errorf("join %q: %w", o.ssid, err)
+	}
+	if err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	return h, nil
+}
+
+// joined says whether the Wi-Fi link stands, with or without an address.
+func (h *host) joined() bool {
+	ctx, stop := context.WithTimeout(context.Background(), h.o.timeout)
+	defer stop()
+	_, err := h.AssocInfo(ctx)
+	return err == nil
+}
+
+// explain adds to a failure what the uplink knows about it.
+func (h *host) explain(err error) error {
+	if err == nil || h.machine == nil {
+		return err
+	}
+	if hint := h.machine.hint(); hint != "" {
+		return fmt.Errorf("%w\n%s", err, hint)
+	}
+	return err
+}
+
+// Close ends the driver, the bus and the machine, in this order.
+func (h *host) Close() error {
+	if h.driver != nil {
+		h.driver.Close()
+		h.cancel()
+		h.wg.Wait()
+	}
+	var err error
+	if h.client != nil {
+		err = h.client.Close()
+	}
+	if h.machine != nil {
+		err = errors.Join(err, h.machine.Close())
+	}
+	return err
+}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	crand "crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/understudy-net/understudy/air"
+	"github.com/understudy-net/understudy/air/wifi"
+	"github.com/understudy-net/understudy/bus"
+	"github.com/understudy-net/understudy/device"
+	"github.com/understudy-net/understudy/uplink/user"
+	"github.com/understudy-net/understudy/wire"
+	"github.com/understudy-net/understudy/world"
+)
+
+// machine is everything from the bus to the real network, on the wall clock: a
+// device, the air, an access point and its uplink.
+type machine struct {
+	w       *world.World
+	air     *air.Air
+	ap      *wifi.AccessPoint
+	device  *device.Device
+	port    bus.Port
+	uplink  *user.Uplink // nil with --uplink none
+	capture *capture     // nil without --pcap
+
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu      sync.Mutex
+	refused map[user.Reason]user.Event // the latest of each reason
+	log     io.Writer                  // nil: quiet
+	start   time.Time
+}
+
+var (
+	machineMAC = wire.MAC{0x02, 0x57, 0x49, 0x4e, 0x43, 0x01}
+	apMAC      = wire.MAC{0x02, 0x61, 0x70, 0x00, 0x00, 0x01}
+)
+
+const apChannel = 6
+
+// newMachine starts a machine. log, if not nil, hears what -v tells.
+func newMachine(o *options, log io.Writer) (*machine, error) {
+	profile, err := o.deviceProfile()
+	if err != nil {
+		return nil, err
+	}
+	m := &machine{w: world.New(), refused: map[user.Reason]user.Event{}, start: time.Now()}
+	if o.verbose {
+		m.log = log
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	m.cancel = cancel
+	m.wg.Go(func() { m.w.Run(ctx) })
+	if err := m.build(o, profile); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
+}
+
+func (m *machine) build(o *options, profile device.Profile) error {
+	seeds := seeder(o.seed)
+	if err := m.buildAir(o, seeds); err != nil {
+		return err
+	}
+	if err := m.buildDevice(profile, seeds); err != nil {
+		return err
+	}
+	if o.pcap == "" {
+		return nil
+	}
+	c, err := startCapture(m.w, m.air, apMAC, o.pcap)
+	m.capture = c
+	return err
+}
+
+// buildAir makes the air, the access point and the uplink.
+func (m *machine) buildAir(o *options, seeds func() rand.Source) error {
+	now := m.w.Lock()
+	m.air = air.New(air.Config{Rand: seeds()})
+	m.air.OnSend = m.w.Add(m.air).Touch
+	var slot *world.Slot
+	ap, err := wifi.NewAccessPoint(wifi.APConfig{
+		Air: m.air, MAC: apMAC, Rand: seeds(), Channel: apChannel,
+		SSID: o.ssid, Passphrase: o.passphrase,
+		Output: func(now time.Time, eth []byte) {
+			if m.uplink != nil {
+				m.uplink.Input(now, eth)
+			}
+		},
+		Touch: func() { slot.Touch() },
+	})
+	if err != nil {
+		m.w.Unlock()
+		return err
+	}
+	m.ap = ap
+	slot = m.w.Add(ap)
+	ap.Start(now)
+	m.w.Unlock()
+	if o.uplink == "none" {
+		return nil
+	}
+	up, err := user.New(user.Config{
+		World: m.w, Rand: seeds(), AllowHost: o.allowHost, Log: m.refuse,
+		Output: func(now time.Time, eth []byte) {
+			ap.Send(now, eth)
+			slot.Touch()
+		},
+	})
+	if err != nil {
+		return err
+	}
+	m.w.Lock()
+	m.uplink = up
+	m.w.Unlock()
+	return nil
+}
+
+func (m *machine) buildDevice(profile device.Profile, seeds func() rand.Source) error {
+	var slot *world.Slot
+	c := device.Config{
+		MAC: machineMAC, Profile: profile, Rand: seeds(), Air: m.air,
+		Touch: func() { slot.Touch() },
+	}
+	if m.log != nil {
+		c.Trace = func(e device.Event) { m.tell("bus     %v", e) }
+	}
+	d, err := device.New(c)
+	if err != nil {
+		return err
+	}
+	m.device = d
+	m.w.Lock()
+	slot = m.w.Add(d)
+	m.w.Unlock()
+	m.port = d.Port(m.w, slot.Touch)
+	return nil
+}
+
+// seeder makes the seeds of machines: reproducible ones for a seed, otherwise
+// the operating system's.
+func seeder(seed uint64) func() rand.Source {
+	var key [32]byte
+	if seed == 0 {
+		crand.Read(key[:]) // never fails
+	} else {
+		binary.LittleEndian.PutUint64(key[:], seed)
+	}
+	master := rand.NewChaCha8(key)
+	return func() rand.Source {
+		var k [32]byte
+		master.Read(k[:]) // never fails
+		return rand.NewChaCha8(k)
+	}
+}
+
+// refuse hears of flows that the uplink did not carry.
+func (m *machine) refuse(e user.Event) {
+	m.mu.Lock()
+	m.refused[e.Reason] = e
+	m.mu.Unlock()
+	m.tell("uplink  %v", e)
+}
+
+// tell writes a line of -v.
+func (m *machine) tell(format string, args ...any) {
+	if m.log == nil {
+		return
+	}
+	line := fmt.Sprintf("%9.3f  ", time.Since(m.start).Seconds()) + fmt.Sprintf(format, args...) + "\n"
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	io.WriteString(m.log, line) // there is nobody to tell about a lost line
+}
+
+// hint says what the uplink knows about a failure, and what to do.
+func (m *machine) hint() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e, ok := m.refused[user.ReasonHost]; ok {
+		return fmt.Sprintf("%v\nthe loopback of this host is closed to the device; open it with --allow-host", e)
+	}
+	for r := range user.ReasonFailed + 1 {
+		if e, ok := m.refused[r]; ok {
+			return e.String()
+		}
+	}
+	return ""
+}
+
+// Close ends the machine. It returns what went wrong with the capture.
+func (m *machine) Close() error {
+	var err error
+	if m.capture != nil {
+		err = m.capture.Close()
+	}
+	if m.uplink != nil {
+		err = errors.Join(err, m.uplink.Close())
+	}
+	m.w.Close()
+	m.cancel()
+	m.wg.Wait()
+	return err
+}
