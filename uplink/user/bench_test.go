@@ -27,6 +27,8 @@ type cable struct {
 	toDevice func(now time.Time, eth []byte)
 	tap      func(up bool, eth []byte)
 	lossy    *rand.Rand // not nil: one frame in 50 is lost
+	sent     int
+	lost     int
 }
 
 type frame struct {
@@ -36,8 +38,10 @@ type frame struct {
 
 func (c *cable) send(up bool, eth []byte) {
 	if c.lossy != nil && c.lossy.IntN(50) == 0 || len(c.queue) > 4096 {
+		c.lost++
 		return
 	}
+	c.sent++
 	var b []byte
 	if n := len(c.free); n > 0 {
 		b, c.free = c.free[n-1], c.free[:n-1]
@@ -86,6 +90,8 @@ type bench struct {
 	mu     sync.Mutex
 	events []Event
 	pongs  chan stack.PingResult
+
+	out func(eth []byte) // of a virtual bench
 }
 
 var deviceMAC = wire.MAC{0x02, 0, 0, 0, 0, 0x10}
@@ -199,16 +205,25 @@ func eventually(t testing.TB, what string, f func() bool) {
 	}
 }
 
-// noGoroutines fails the test if more goroutines than before are left.
+// noGoroutines fails the test if more goroutines than before are left. A fuzzing process starts some of its own, so only ours
+// count there.
 func noGoroutines(t testing.TB, before int) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
+	left := func() int { return runtime.NumGoroutine() - before }
+	if _, ok := t.(*testing.F); ok {
+		left = func() int { return strings.Count(stacks(), "/uplink/user/uplink.go") }
+	}
+	for end := time.Now().Add(5 * time.Second); left() > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			buf := make([]byte, 1<<16)
-			t.Errorf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
+			t.Errorf("%d goroutines too many:\n%s", left(), stacks())
 			return
 		}
 	}
+}
+
+func stacks() string {
+	buf := make([]byte, 1<<16)
+	return string(buf[:runtime.Stack(buf, true)])
 }
 
 // hostPort turns an address of the host's loopback into what devices see.
@@ -217,13 +232,18 @@ func hostPort(a net.Addr) string {
 	return net.JoinHostPort("10.77.0.2", port)
 }
 
-// newVirtualBench makes a bench on a virtual clock without a device: tests put frames in by hand, and what comes out is lost.
+// newVirtualBench makes a bench on a virtual clock without a device: tests put frames in by hand, and what comes
+// out goes to b.out.
 func newVirtualBench(t testing.TB, c Config) *bench {
 	t.Helper()
 	before := runtime.NumGoroutine()
 	b := &bench{t: t, w: world.NewVirtual(time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)), addr: netip.MustParseAddr("10.77.0.10")}
 	c.World, c.Rand = b.w, rand.NewPCG(1, 2)
-	c.Output = func(time.Time, []byte) {}
+	c.Output = func(_ time.Time, eth []byte) {
+		if b.out != nil {
+			b.out(eth)
+		}
+	}
 	var err error
 	if b.u, err = New(c); err != nil {
 		t.Fatal(err)

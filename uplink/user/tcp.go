@@ -152,15 +152,30 @@ func (f *tcpFlow) reject(now time.Time, err error) {
 	f.tcp.Refuse(now)
 }
 
+// Windows has numbers of its own for what other systems call ECONNREFUSED and ECONNRESET; there, the latter is also what an
+// ICMP port unreachable does to a UDP socket.
+const (
+	wsaConnReset   = syscall.Errno(10054)
+	wsaConnRefused = syscall.Errno(10061)
+	wsaHostUnreach = syscall.Errno(10065)
+	wsaNetUnreach  = syscall.Errno(10051)
+)
+
+// refused says whether err is the far host's refusal.
+func refused(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, wsaConnRefused) || errors.Is(err, wsaConnReset)
+}
+
 // reasonOf translates an error of a dial.
 func reasonOf(err error) Reason {
 	var timeout net.Error
 	switch {
-	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET):
+	case refused(err):
 		return ReasonRefused
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return ReasonTimeout
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EADDRNOTAVAIL):
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, wsaHostUnreach), errors.Is(err, wsaNetUnreach):
 		return ReasonUnreachable
 	}
 	return ReasonFailed

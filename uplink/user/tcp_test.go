@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/understudy-net/understudy/wire"
 )
 
 // listen starts a server on the host's loopback, which serves each connection with f.
@@ -140,6 +142,11 @@ func TestTCPOverALossyCable(t *testing.T) {
 	c := b.dial(hostPort(at))
 	defer c.Close()
 	b.with(func(time.Time) { b.cable.lossy = rand.New(rand.NewPCG(1, 2)) })
+	defer b.with(func(time.Time) {
+		if b.cable.lost == 0 {
+			t.Error("the cable lost nothing")
+		}
+	})
 	var wg sync.WaitGroup
 	wg.Go(func() { c.Write(data); c.(interface{ CloseWrite() error }).CloseWrite() })
 	got, err := io.ReadAll(c)
@@ -209,9 +216,7 @@ func TestSilentHostMeansSilence(t *testing.T) {
 	if err == nil || errors.Is(err, syscall.ECONNREFUSED) || ctx.Err() == nil {
 		t.Fatalf("got %v after %v, want silence until the caller gives up", err, ctx.Err())
 	}
-	if n := b.u.Stats().Refused.Of(ReasonTimeout); n != 1 {
-		t.Errorf("%d time-outs counted, want 1", n)
-	}
+	eventually(t, "one time-out is counted", func() bool { return b.u.Stats().Refused.Of(ReasonTimeout) == 1 })
 }
 
 func TestNoSYNACKBeforeTheHostAnswered(t *testing.T) {
@@ -241,26 +246,66 @@ func TestNoSYNACKBeforeTheHostAnswered(t *testing.T) {
 	}
 }
 
-func TestDeviceThatGivesUpEndsTheDial(t *testing.T) {
-	ended := make(chan error, 1)
+func TestResetOfAHeldSYNEndsTheDial(t *testing.T) {
+	began, ended := make(chan bool, 1), make(chan error, 1)
 	b := newBench(t, Config{Dial: func(ctx context.Context, _ string, _ netip.AddrPort) (net.Conn, error) {
+		began <- true
 		<-ctx.Done()
-		ended <- context.Cause(ctx)
+		ended <- ctx.Err()
 		return nil, ctx.Err()
 	}})
-	ctx, cancel := context.WithCancel(context.Background())
-	go func() {
-		eventually(t, "a flow", func() bool { return b.u.Stats().TCP.Active == 1 })
-		cancel()
-	}()
-	if _, err := b.net.Dial(ctx, "tcp", "192.0.2.1:80"); err == nil {
-		t.Fatal("connected")
+	dst := netip.MustParseAddr("192.0.2.1")
+	segment := func(h wire.TCP) {
+		h.SrcPort, h.DstPort = 1000, 80
+		b.input(b.packet(wire.ProtoTCP, dst, 64, h.Append(nil, b.addr, dst, nil)))
 	}
-	b.u.Close()
+	segment(wire.TCP{Seq: 7, Flags: wire.SYN, Wnd: 1000})
+	<-began
+	segment(wire.TCP{Seq: 8, Flags: wire.RST})
 	select {
 	case <-ended:
 	case <-time.After(5 * time.Second):
-		t.Fatal("the dial goes on after Close")
+		t.Fatal("the dial goes on after the device's reset")
+	}
+	eventually(t, "no flow is left", func() bool { s := b.u.Stats(); return s.TCP.Active == 0 && s.TCP.Aborted == 1 })
+}
+
+func TestDeviceThatVanishesIsForgotten(t *testing.T) {
+	host := newFakeUDP()
+	b := newVirtualBench(t, Config{Dial: func(context.Context, string, netip.AddrPort) (net.Conn, error) { return host, nil }})
+	synack := make(chan wire.TCP, 1)
+	b.out = func(eth []byte) {
+		ip, body, err := wire.ParseIPv4(eth[wire.EthernetLen:])
+		if h, _, err2 := wire.ParseTCP(body, ip.Src, ip.Dst); err == nil && err2 == nil && h.Flags == wire.SYN|wire.ACK {
+			select {
+			case synack <- h:
+			default:
+			}
+		}
+	}
+	dst := netip.MustParseAddr("192.0.2.1")
+	segment := func(h wire.TCP, data string) {
+		h.SrcPort, h.DstPort, h.Wnd = 1000, 80, 1000
+		b.input(b.packet(wire.ProtoTCP, dst, 64, h.Append(nil, b.addr, dst, []byte(data))))
+	}
+	arp := wire.Ethernet{Dst: wire.Broadcast, Src: deviceMAC, Type: wire.EtherTypeARP}.Append(nil)
+	b.input(wire.ARP{Op: wire.ARPRequest, SenderMAC: deviceMAC, SenderIP: b.addr, TargetIP: b.u.policy.gateway}.Append(arp))
+	segment(wire.TCP{Seq: 7, Flags: wire.SYN}, "")
+	h := <-synack
+	segment(wire.TCP{Seq: 8, Ack: h.Seq + 1, Flags: wire.ACK}, "hello")
+	if got := <-host.sent; string(got) != "hello" {
+		t.Fatalf("the host got %q", got)
+	}
+	start := b.w.Now()
+	for b.u.Stats().TCP.Active > 0 && b.w.Step() {
+	}
+	want := keepAliveIdle + keepAliveCount*keepAliveInterval
+	if d := b.w.Now().Sub(start); d < want-time.Second || d > want+keepAliveInterval {
+		t.Errorf("forgotten after %v, want about %v", d, want)
+	}
+	<-host.closed
+	if s := b.u.Stats(); s.TCP.Aborted != 1 {
+		t.Errorf("%+v", s.TCP)
 	}
 }
 

@@ -40,7 +40,8 @@ type udpFlow struct {
 	conn   net.Conn  // nil: not dialled yet
 	ended  bool
 
-	sending bool // a goroutine drains out
+	drain   func() // sendQueued, as a value made once
+	sending bool   // a goroutine runs drain
 	out     queue
 	outN    int
 }
@@ -98,7 +99,7 @@ func (u *Uplink) openUDP(now time.Time, key udpKey, to netip.AddrPort) *udpFlow 
 		t.oldest().end()
 	}
 	f := &udpFlow{u: u, key: key, dialTo: to, last: now}
-	f.v = f
+	f.v, f.drain = f, f.sendQueued
 	t.flows[key] = f
 	f.list().pushBack(&f.node)
 	return f
@@ -133,13 +134,15 @@ func (f *udpFlow) send(payload []byte) {
 	t.queued += len(payload)
 	if !f.sending {
 		f.sending = true
-		f.u.wg.Go(f.drain)
+		f.u.wg.Add(1)
+		go f.drain() // a value without arguments: starting it allocates nothing
 	}
 }
 
-// drain sends what is queued, and ends when nothing is. The first one dials.
-func (f *udpFlow) drain() {
-	if f.conn == nil && !f.dial() { // set by a drain only, and there is one at a time
+// sendQueued sends what is queued, and ends when nothing is. The first one dials.
+func (f *udpFlow) sendQueued() {
+	defer f.u.wg.Done()
+	if f.conn == nil && !f.dial() { // set here only, and one runs at a time
 		return
 	}
 	for q := f.take(); q.head != nil; q = f.take() {
@@ -228,7 +231,7 @@ func (f *udpFlow) hostError(err error) bool {
 	switch {
 	case f.ended:
 		return false
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case refused(err):
 		u.refuse(Event{At: now, Proto: wire.ProtoUDP, Src: f.key.src, Dst: f.key.dst, Reason: ReasonRefused, Err: err})
 		u.unreachable(now, f.key, wire.ICMPPortUnreachable)
 		return true

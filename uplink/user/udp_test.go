@@ -17,7 +17,7 @@ import (
 // echoUDP starts a server on the host's loopback that sends everything back.
 func echoUDP(t testing.TB) net.Addr {
 	t.Helper()
-	c, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,11 +25,11 @@ func echoUDP(t testing.TB) net.Addr {
 	wg.Go(func() {
 		p := make([]byte, 64<<10)
 		for {
-			n, from, err := c.ReadFrom(p)
+			n, from, err := c.ReadFromUDPAddrPort(p)
 			if err != nil {
 				return
 			}
-			c.WriteTo(p[:n], from)
+			c.WriteToUDPAddrPort(p[:n], from)
 		}
 	})
 	t.Cleanup(func() { c.Close(); wg.Wait() })
