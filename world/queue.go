@@ -12,13 +12,6 @@ type entry struct {
 	parked *parked
 }
 
-func (e *entry) machine() any {
-	if e.slot != nil {
-		return e.slot.m
-	}
-	return e.parked
-}
-
 // queue is a binary heap ordered by (time, sequence): what is due at the same
 // instant comes in the order in which it was set.
 type queue struct {
