@@ -148,7 +148,9 @@ func TestCaptureAgainstTshark(t *testing.T) {
 	arp := wire.Ethernet{Dst: wire.Broadcast, Src: staMAC, Type: wire.EtherTypeARP}.Append(nil)
 	arp = append(arp, unhex(t, "000108000604000102005e005301c0000201000000000000c0000202")...)
 	s.Send(b.now, arp)
-	ap.Send(b.now, arp)
+	wired := append([]byte(nil), arp...)
+	wired[11] ^= 1 // a host behind the access point
+	ap.Send(b.now, wired)
 	b.run(time.Second)
 	cancel()
 	s.Send(b.now, arp)
@@ -167,8 +169,7 @@ func TestCaptureAgainstTshark(t *testing.T) {
 		"eth:ethertype:eapol 2 0x00000001",
 		"eth:ethertype:eapol 3 0x00000002",
 		"eth:ethertype:eapol 4 0x00000001",
-		"eth:ethertype:arp 0x00000001",
-		"eth:ethertype:arp 0x00000002", // repeated to all by the access point
+		"eth:ethertype:arp 0x00000001", // and once only, though the access point repeats it to all
 		"eth:ethertype:arp 0x00000002",
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
