@@ -1,0 +1,185 @@
+package device
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/understudy-net/understudy/air/wifi"
+	"github.com/understudy-net/understudy/bus/hif"
+	"github.com/understudy-net/understudy/bus/spi"
+	"github.com/understudy-net/understudy/stack"
+	"github.com/understudy-net/understudy/wire"
+)
+
+// Snapshot is a look at a device: a copy, which may be kept and printed. Without firmware all from Host on is zero.
+type Snapshot struct {
+	Profile  string
+	Power    string // "off", "in reset", "boot ROM", "firmware" or "stopped"
+	IRQ      bool   // the line is asserted
+	Mailbox  Mailbox
+	Counters Counters
+	SPI      spi.SlaveStats
+	Stored   []string // SSIDs of stored credentials, the newest first
+
+	Host    hif.Version // release of the host's driver
+	MAC     wire.MAC
+	Name    string       // in DHCP
+	Link    string       // "idle", "joining" or "joined"
+	Network wifi.Network // that is being used
+	DHCP    bool
+	Addr    netip.Prefix
+	Gateway netip.Addr
+	DNS     []netip.Addr
+	Time    time.Time // of day; zero: not known
+	Sockets []Socket  // those that are not free, in order of ids
+	Lookups int       // DNS_RESOLVE under way
+	Pings   int
+	Station wifi.StationCounters
+	IP      stack.Stats
+
+	// Stuck has a line for each thing that waits for somebody, and says for whom. Something is wrong only when a line
+	// stays.
+	Stuck []string
+}
+
+// Mailbox is a look at the way of messages.
+type Mailbox struct {
+	Granted bool   // the host is building a request
+	Held    int    // buffers with data that wait for a socket
+	Buffers int    // that there are for data
+	Open    bool   // a message is before the host, RX done has not come
+	Taken   bool   // the host has fetched its notice
+	Op      hif.Op // of that message
+	Queued  int    // messages behind it
+}
+
+// Socket is a look at one socket.
+type Socket struct {
+	ID       int8
+	State    string
+	Local    netip.AddrPort // as bound; of a connection its own end
+	Remote   netip.AddrPort // peer; of UDP where the last SENDTO went
+	Session  uint16
+	Accepted bool // the device chose the id
+	Recv     bool // a RECV waits for data
+	Sends    int  // SENDs without an answer
+	Held     int  // of which wait in HIF buffers for room
+	In, Out  int  // bytes that wait for a RECV, and for an acknowledgement
+}
+
+// Snapshot looks at the device.
+func (d *Device) Snapshot() Snapshot {
+	s := Snapshot{
+		Profile: d.profile.Name, Power: d.power(), IRQ: d.irq, Counters: d.counters, SPI: d.slave.Stats(),
+		Mailbox: Mailbox{
+			Granted: d.in.granted >= 0, Held: d.in.held, Buffers: d.profile.SendBuffers,
+			Open: d.out.open, Queued: d.out.n,
+		},
+	}
+	if d.out.open {
+		s.Mailbox.Op = d.out.op
+		s.Mailbox.Taken = !hif.ParseNotice(d.regs.receive).Pending
+	}
+	for _, n := range d.stored {
+		s.Stored = append(s.Stored, n.params.SSID)
+	}
+	if f := d.fw; f != nil {
+		f.snapshot(d.seen, &s)
+	}
+	s.Stuck = d.stuck(&s)
+	return s
+}
+
+func (d *Device) power() string {
+	switch {
+	case !d.enabled:
+		return "off"
+	case d.inReset:
+		return "in reset"
+	}
+	return d.cpu.String()
+}
+
+func (f *firmware) snapshot(now time.Time, s *Snapshot) {
+	s.Host, s.MAC, s.Name, s.Link = f.host, f.mac, f.name, f.link.state.String()
+	s.Network = f.link.network
+	s.DHCP, s.Addr, s.Gateway = f.ip.dhcp, f.stack.Addr(), f.stack.Gateway()
+	s.DNS = append(s.DNS, f.stack.DNS()...)
+	s.Time, s.Lookups, s.Pings = f.clock.now(now), len(f.dns), len(f.pings)
+	s.Station, s.IP = f.sta.Counters(), *f.stack.Stats()
+	for i := range f.sockets {
+		if k := &f.sockets[i]; k.state != sockFree {
+			s.Sockets = append(s.Sockets, k.snapshot())
+		}
+	}
+}
+
+func (s *socket) snapshot() Socket {
+	k := Socket{
+		ID: s.id, State: s.state.String(), Local: s.local, Remote: s.remote, Session: s.session, Accepted: s.accepted,
+		Recv: s.rx.pending, Sends: s.tx.n - s.tx.done, Held: len(s.tx.held),
+	}
+	if s.tcp.Valid() {
+		k.Local = s.tcp.LocalAddr()
+		k.In, k.Out = s.tcp.Buffered()
+	}
+	return k
+}
+
+// stuck says who owes the next step, one line a cause.
+func (d *Device) stuck(s *Snapshot) (lines []string) {
+	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	m := &s.Mailbox
+	switch {
+	case m.Open && !m.Taken:
+		say("host: %v is posted and was not fetched; %d messages wait behind it", m.Op, m.Queued)
+	case m.Open:
+		say("host: %v was fetched and RX done has not come; %d messages wait behind it", m.Op, m.Queued)
+	case m.Queued > 0:
+		say("host: %d messages wait for its first request", m.Queued)
+	}
+	if m.Open && !m.Taken && !d.irq {
+		say("host: has not enabled the interrupt, so it is not told of %v", m.Op)
+	}
+	if m.Granted {
+		say("host: has a buffer for %v and has not rung the doorbell", d.in.request.Op)
+	}
+	if m.Held == m.Buffers {
+		say("network: all %d send buffers wait for room in sockets; data messages are refused", m.Buffers)
+	}
+	if d.fw != nil {
+		d.fw.stuck(s, say)
+	}
+	return lines
+}
+
+func (f *firmware) stuck(s *Snapshot, say func(string, ...any)) {
+	switch f.link.state {
+	case linkJoining:
+		say("network: joining %q", f.link.params.SSID)
+	case linkJoined:
+		if !s.Addr.IsValid() {
+			say("network: no lease from a DHCP server on %q", s.Network.SSID)
+		}
+	}
+	if n := s.Lookups; n > 0 {
+		say("network: %d DNS look-ups have no answer", n)
+	}
+	for i := range s.Sockets {
+		k := &s.Sockets[i]
+		switch {
+		case k.State == sockConnecting.String():
+			say("network: socket %d has no answer to SYN from %v", k.ID, k.Remote)
+		case k.State == sockDead.String():
+			say("host: socket %d is dead and was not closed", k.ID)
+		case k.In > 0 && !k.Recv:
+			say("host: %d bytes wait on socket %d for a RECV", k.In, k.ID)
+		}
+		if k.Held > 0 {
+			say("network: the peer of socket %d takes no data; %d SENDs wait", k.ID, k.Held)
+		} else if k.Out > 0 {
+			say("network: %d bytes of socket %d are not acknowledged", k.Out, k.ID)
+		}
+	}
+}
