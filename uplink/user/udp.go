@@ -72,7 +72,8 @@ func (u *Uplink) handleUDP(now time.Time, src, dst netip.AddrPort, payload []byt
 		to, why, ok := u.admit(src, dst)
 		if !ok {
 			u.refuse(Event{At: now, Proto: wire.ProtoUDP, Src: src, Dst: dst, Reason: why})
-			if why != ReasonSource {
+			// No error about what was sent to many, or from nowhere (RFC 1122, 3.2.2).
+			if why != ReasonSource && why != ReasonBroadcast && why != ReasonMulticast {
 				u.unreachable(now, key, wire.ICMPAdminProhibited)
 			}
 			return true

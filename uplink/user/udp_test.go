@@ -233,6 +233,19 @@ func TestForeignSourcesAndGroupsAreDropped(t *testing.T) {
 	if s := b.u.Stats(); s.Refused.Of(ReasonSource) != 1 || s.Refused.Total() != 1 {
 		t.Errorf("%v", s.Refused)
 	}
+	b.with(func(now time.Time) {
+		frames := b.cable.sent
+		b.u.Input(now, b.datagramFrom(1, "10.77.0.255:137", "x"))
+		eth := b.datagramFrom(1, "255.255.255.255:137", "x")
+		copy(eth, wire.Broadcast[:])
+		b.u.Input(now, eth)
+		if b.cable.sent != frames {
+			t.Error("an error about a broadcast")
+		}
+	})
+	if s := b.u.Stats(); s.Refused.Of(ReasonBroadcast) != 2 {
+		t.Errorf("%v", s.Refused)
+	}
 	if d.dials.Load() != 0 {
 		t.Error("the host dialled")
 	}
