@@ -538,8 +538,7 @@ func (c TCP) SetKeepAlive(now time.Time, idle, interval time.Duration, count int
 	if err != nil {
 		return err
 	}
-	c.s.at(now)
-	k.conn.SetKeepAlive(idle, interval, count)
+	k.conn.SetKeepAlive(c.s.at(now), idle, interval, count)
 	c.s.timers.lower(k, k.conn.Deadline())
 	c.s.touch()
 	return nil

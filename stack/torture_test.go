@@ -261,7 +261,7 @@ func runTorture(seed uint64, traced bool) (l *badLink, err error) {
 				pair[1].closed = true
 			}
 		}
-		if !l.step(l.now.Add(time.Duration(rnd.IntN(int(20 * time.Millisecond))))) && rnd.IntN(4) == 0 {
+		if !l.step(l.now.Add(time.Duration(rnd.IntN(int(20*time.Millisecond))))) && rnd.IntN(4) == 0 {
 			l.step(l.now.Add(time.Second))
 		}
 	}

@@ -108,6 +108,7 @@ type Conn struct {
 type options struct {
 	keepIdle, keepInterval time.Duration
 	keepCount              int
+	keepFrom               Instant       // when keep-alives were turned on, or the latest one was sent
 	userTimeout            time.Duration // 0: Config's
 }
 

@@ -153,8 +153,8 @@ func (c *Conn) worthSending(n, avail uint32, fin bool) bool {
 		return false
 	case n >= c.segMSS(): // a full segment
 		return true
-	case wire.SeqLT(c.snd.pos, c.snd.nxt): // a retransmission
-		return true
+	case wire.SeqLT(c.snd.pos, c.snd.nxt): // a retransmission: what the peer's window takes, but no crumbs for cwnd's sake
+		return n >= min(avail, c.snd.wnd-min(c.snd.pos-c.snd.una, c.snd.wnd))
 	case n == avail && (c.has(flagNoDelay) || c.flight() == 0): // all there is
 		return true
 	case n >= c.snd.maxWnd/2 && c.flight() == 0: // the peer has only small windows

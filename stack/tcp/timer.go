@@ -59,7 +59,10 @@ func (c *Conn) keepAliveAt() Instant {
 	}
 	switch c.state {
 	case StateEstablished, StateCloseWait, StateFinWait2:
-		return c.heard.Add(o.keepIdle + time.Duration(c.keepProbes)*o.keepInterval)
+		if c.keepProbes > 0 {
+			return o.keepFrom.Add(o.keepInterval)
+		}
+		return max(c.heard, o.keepFrom).Add(o.keepIdle)
 	}
 	return 0
 }
@@ -142,6 +145,7 @@ func (c *Conn) keepAliveExpired(now Instant) Change {
 		return c.die(CauseTimeout)
 	}
 	c.keepProbes++
+	c.opt.keepFrom = now
 	c.set(flagKeepAlive)
 	return 0
 }

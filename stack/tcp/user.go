@@ -147,8 +147,9 @@ func (c *Conn) knobs() *options {
 // SetKeepAlive asks for keep-alives after a time idle without a segment from the peer, count
 // of them, interval apart, before the connection is given up (RFC 9293, 3.8.4). An idle of 0 turns them off, which
 // is the default (MUST-24, MUST-25).
-func (c *Conn) SetKeepAlive(idle, interval time.Duration, count int) {
+func (c *Conn) SetKeepAlive(now Instant, idle, interval time.Duration, count int) {
 	o := c.knobs()
+	o.keepFrom = now
 	o.keepIdle, o.keepInterval, o.keepCount = max(idle, 0), max(interval, time.Second), max(count, 1)
 	c.keepProbes = 0
 }
