@@ -78,13 +78,14 @@ type Bench struct {
 	Client *driver.Client // callbacks and Berkeley sockets
 	Net    *hostnet.Net   // blocking calls, net.Conn and friends
 	Router *Host
+	Names  *dns.Server // of the router; AddHost adds to it
 	Seed   uint64
 
 	c      Config
 	master *rand.Rand // makes the seeds of all others
 	lan    *lan
-	names  *dns.Server
-	next   netip.Addr // of AddHost
+
+	next netip.Addr // of AddHost
 
 	apSlot, devSlot *world.Slot
 	irq             sock.Waiters    // Idle waits here
@@ -215,8 +216,8 @@ func (b *Bench) buildRouter(now time.Time) error {
 		return err
 	}
 	b.Router = router
-	b.names = new(dns.Server)
-	router.Stack.ServeDNS(b.names)
+	b.Names = new(dns.Server)
+	router.Stack.ServeDNS(b.Names)
 	_, err = router.Stack.ServeDHCP(now, dhcp.ServerConfig{
 		Addr: netip.PrefixFrom(RouterAddr, Prefix.Bits()), First: FirstLease, Last: LastLease,
 		Router: RouterAddr, DNS: []netip.Addr{RouterAddr}, Domain: "test", LeaseTime: b.c.LeaseTime,
@@ -224,7 +225,7 @@ func (b *Bench) buildRouter(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	return b.names.Set(router.Name, 0, router.Addr)
+	return b.Names.Set(router.Name, 0, router.Addr)
 }
 
 func (b *Bench) buildDevice() error {
@@ -259,7 +260,7 @@ func (b *Bench) AddHost(name string) *Host {
 	b.next = addr.Next()
 	h, err := b.addHost(now, name, addr, RouterAddr)
 	if err == nil {
-		err = b.names.Set(name, 0, addr)
+		err = b.Names.Set(name, 0, addr)
 	}
 	if err != nil {
 		panic(fmt.Sprintf("understudytest: AddHost(%q): %v", name, err))
