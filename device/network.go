@@ -164,11 +164,11 @@ func (f *firmware) configured(now time.Time, e stack.Event) {
 	if renewed && f.host < hif.V19_5_4 {
 		return // it disturbs a scan of those hosts (2.6); newer ones want to hear of every renewal (DHC-10)
 	}
-	f.reportLease(now, e)
+	f.reportLease(e)
 }
 
 // reportLease is DHCP_CONF, in the layout of the host's release [HM-02].
-func (f *firmware) reportLease(now time.Time, e stack.Event) {
+func (f *firmware) reportLease(e stack.Event) {
 	l := e.Address.Lease
 	m := hif.IPConfig{Size: hif.IPConfigSize(f.host), IP: e.Address.Prefix.Addr().As4(), Mask: mask(e.Address.Prefix.Bits())}
 	if l.Router.Is4() {
@@ -182,7 +182,7 @@ func (f *firmware) reportLease(now time.Time, e stack.Event) {
 	}
 	m.Lease = leaseForEver
 	if !l.Expiry.IsZero() {
-		m.Lease = uint32(max(0, l.Expiry.Sub(now)/time.Second))
+		m.Lease = uint32(l.Expiry.Sub(l.Obtained) / time.Second) // the lease as the server gave it
 	}
 	event(f.d, hif.OpDHCPConf, m)
 }
