@@ -411,8 +411,8 @@ func TestDC8_DC11_DC12_D25_NobodyRenews(t0 *testing.T) {
 		if t.now == l.T2 {
 			break
 		}
-		if d, half := t.now.Sub(before), l.T2.Sub(before)/2; d < minRenewRetry || d != half {
-			t.Errorf("next REQUEST after %v, want half of what is left, %v", d, half)
+		if d, want := t.now.Sub(before), max(l.T2.Sub(before)/2, time.Minute); d != want {
+			t.Errorf("next REQUEST after %v, want %v", d, want)
 		}
 	}
 	if len(xids) != n || n < 4 {
@@ -501,9 +501,7 @@ func TestDC13_D21_Nak(t0 *testing.T) {
 	l, _ := t.c.Lease()
 	for t.c.State() != StateRebinding {
 		t.step(time.Hour)
-	}
-	for m := t.output(); m != nil; m = t.output() {
-		r = m
+		r = t.want("T1 and later", Request)
 	}
 	t.wantEvent("T2", EventFailed, ErrNoAnswer)
 	t.reply(r, Nak, other)
@@ -640,7 +638,7 @@ func TestD10_AckForAnotherAddress(t0 *testing.T) {
 	t.reply(r, Ack, func(m *Message) { m.ServerID = addr("192.168.5.2") })
 	t.wantState("another server", StateRequesting)
 	t.reply(r, Ack, nil)
-	t.wantState("the right one", StateBound)
+	t.wantEvent("the right one", EventBound, nil)
 	t.step(time.Hour)
 	t.reply(t.want("T1", Request), Ack, other)
 	t.wantState("not taken", StateRenewing)
@@ -682,15 +680,19 @@ func TestDC17_D12_D13_D19_RoutersAndServers(t0 *testing.T) {
 		router string
 		dns    int
 	}{
-		"D-12 not in the subnet":       {func(m *Message) { m.Routers = []netip.Addr{addr("10.0.0.1")} }, "", 1},
-		"D-12 ours":                    {func(m *Message) { m.Routers = []netip.Addr{leased} }, "", 1},
-		"D-12 broadcast":               {func(m *Message) { m.Routers = []netip.Addr{addr("192.168.5.255")} }, "", 1},
-		"D-12 first bad":               {func(m *Message) { m.Routers = []netip.Addr{addr("10.0.0.1"), server} }, "192.168.5.1", 1},
-		"121 wins over 3":              {func(m *Message) { m.Routes = []Route{via("0.0.0.0/0", "192.168.5.7")} }, "192.168.5.7", 1},
-		"121 without a default":        {func(m *Message) { m.Routes = []Route{via("192.0.2.0/24", "192.168.5.7")} }, "", 1},
-		"D-19 halves of the Internet":  {func(m *Message) { m.Routes = []Route{via("0.0.0.0/1", "192.168.5.7"), via("128.0.0.0/1", "192.168.5.7")} }, "", 1},
-		"D-19 default to a stranger":   {func(m *Message) { m.Routes = []Route{via("0.0.0.0/0", "10.0.0.1")} }, "", 1},
-		"D-13 senseless DNS":           {func(m *Message) { m.DNS = []netip.Addr{leased, addr("255.255.255.255"), addr("127.0.0.53"), addr("192.168.5.255")} }, "192.168.5.1", 0},
+		"D-12 not in the subnet": {func(m *Message) { m.Routers = []netip.Addr{addr("10.0.0.1")} }, "", 1},
+		"D-12 ours":              {func(m *Message) { m.Routers = []netip.Addr{leased} }, "", 1},
+		"D-12 broadcast":         {func(m *Message) { m.Routers = []netip.Addr{addr("192.168.5.255")} }, "", 1},
+		"D-12 first bad":         {func(m *Message) { m.Routers = []netip.Addr{addr("10.0.0.1"), server} }, "192.168.5.1", 1},
+		"121 wins over 3":        {func(m *Message) { m.Routes = []Route{via("0.0.0.0/0", "192.168.5.7")} }, "192.168.5.7", 1},
+		"121 without a default":  {func(m *Message) { m.Routes = []Route{via("192.0.2.0/24", "192.168.5.7")} }, "", 1},
+		"D-19 halves of the Internet": {func(m *Message) {
+			m.Routes = []Route{via("0.0.0.0/1", "192.168.5.7"), via("128.0.0.0/1", "192.168.5.7")}
+		}, "", 1},
+		"D-19 default to a stranger": {func(m *Message) { m.Routes = []Route{via("0.0.0.0/0", "10.0.0.1")} }, "", 1},
+		"D-13 senseless DNS": {func(m *Message) {
+			m.DNS = []netip.Addr{leased, addr("255.255.255.255"), addr("127.0.0.53"), addr("192.168.5.255")}
+		}, "192.168.5.1", 0},
 		"D-13 one good among the rest": {func(m *Message) { m.DNS = []netip.Addr{leased, addr("192.0.2.53")} }, "192.168.5.1", 1},
 	} {
 		t := newClientTest(t0, ClientConfig{})
