@@ -152,6 +152,62 @@ func TestBD02_EchoAndStateWithoutFiller(t *testing.T) {
 	}
 }
 
+// Between the phases of a transaction and after it there is nothing but zeros, and the data token stands right behind
+// the state.
+func TestBD03_BD04_FillerAndToken(t *testing.T) {
+	b := newBench(t)
+	b.h.boot()
+	idle := make([]byte, 64)
+	b.dev.Tx(b.now, nil, idle)
+	if !bytes.Equal(idle, make([]byte, 64)) {
+		t.Errorf("an idle bus says % x", idle)
+	}
+	for _, cmd := range []string{"ca001000", "c4800f00", "c8030c08000008"} {
+		w, _ := hex.DecodeString(cmd)
+		b.dev.Tx(b.now, w, nil)
+		r := make([]byte, 64)
+		b.dev.Tx(b.now, nil, r)
+		if r[0] != w[0] || r[1] != 0 || r[2] != 0xf3 || !bytes.Equal(r[16:], make([]byte, 48)) {
+			t.Errorf("%s: % x", cmd, r)
+		}
+	}
+}
+
+func TestBD06_UnreadAnswersAreFlushed(t *testing.T) {
+	b := newBench(t)
+	b.h.boot()
+	for _, w := range []string{"c9001400fffffbff", "ca001000", "c8030c08000008", "c90014a000000102"} {
+		cmd, _ := hex.DecodeString(w)
+		b.dev.Tx(b.now, cmd, nil) // and nobody reads the answer
+		if v := b.h.read(reg.EfuseControl); v != reg.EfuseLoaded {
+			t.Fatalf("after %s: %#x", w, v)
+		}
+	}
+}
+
+func TestBD07_CRC16OfWritesIsIgnored(t *testing.T) {
+	b := newBench(t)
+	w, _ := hex.DecodeString("c70d01000000083a" + "0000" + "f3" + "0102030405060708" + "ffff" + "0000")
+	r := make([]byte, len(w))
+	b.dev.Tx(b.now, w, r)
+	if got := r[len(r)-2:]; got[0] != 0xc3 || got[1] != 0 { // CRC on: the very next slots
+		t.Errorf("write response % x, want c3 00", got)
+	}
+}
+
+// What a posted message is like is checked whenever the host of these tests fetches one; here with all that the device
+// can say of itself.
+func TestHM04_HM06_HeadersOfMessages(t *testing.T) {
+	b, _, c := pair(t)
+	for n := 1; n < 9; n++ {
+		c.Write(b.now, make([]byte, n))
+		b.run(time.Second)
+		if r := b.h.recv(time.Second, recvOf(0, 1)); int(r.Status) != n {
+			t.Errorf("%d bytes: %v", n, r.Status)
+		}
+	}
+}
+
 func TestBD08_BlocksOfAnyLengthAnywhere(t *testing.T) {
 	b := newBench(t)
 	b.h.boot()

@@ -186,12 +186,11 @@ func statusOf(err error) hif.Status {
 		return hif.StatusOK
 	case errors.Is(err, errConnectTimeout), errors.Is(err, stack.ErrTimeout):
 		return hif.StatusTimeout
-	case errors.Is(err, stack.ErrRefused), errors.Is(err, stack.ErrReset), errors.Is(err, stack.ErrUnreachable):
+	case errors.Is(err, stack.ErrRefused), errors.Is(err, stack.ErrReset), errors.Is(err, stack.ErrUnreachable),
+		errors.Is(err, stack.ErrAborted), errors.Is(err, stack.ErrNoBuffers):
 		return hif.StatusAborted
 	case errors.Is(err, stack.ErrAddrInUse):
 		return hif.StatusAddressInUse
-	case errors.Is(err, stack.ErrNoBuffers):
-		return hif.StatusAborted
 	}
 	return hif.StatusInvalid
 }

@@ -82,6 +82,7 @@ func (f *firmware) setMAC(now time.Time, m hif.SetMAC) {
 		return
 	}
 	f.leave(now)
+	f.abortSockets(now) // of the old IP host
 	f.closeNetwork(now)
 	if f.name == defaultName(f.mac) {
 		f.name = defaultName(mac)

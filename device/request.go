@@ -151,7 +151,10 @@ func (f *firmware) ipRequest(now time.Time, r request) {
 			f.d.counters.Unsupported++
 			f.recvFailed(r.Op, m, hif.StatusInvalid)
 		})
-	case hif.OpSSLCreate, hif.OpSSLSetOpt, hif.OpSSLExpCheck, hif.OpSSLSetCSListIP:
+	case hif.OpSSLCreate: // names an id, which no connection may be given from then on (3.5)
+		parsed(f, now, r, hif.ParseSSLCreate, func(_ time.Time, m hif.SSLCreate) { f.socket(m.Sock) })
+		f.unsupported(now, r)
+	case hif.OpSSLSetOpt, hif.OpSSLExpCheck, hif.OpSSLSetCSListIP:
 		f.unsupported(now, r) // no answer is due for any of them
 	default:
 		f.unknown(now, r)
