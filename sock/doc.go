@@ -12,9 +12,11 @@
 // the owner's lock held; that wakes the calls that wait.
 //
 // Deadlines are instants on the owner's clock and are not converted. In a
-// virtual world that clock is not time.Now's.
+// virtual world that clock is not time.Now's: use world.Now().Add(d).
 //
-// Adapters are safe for concurrent use. Errors are *net.OpError around
-// net.ErrClosed, os.ErrDeadlineExceeded or what the socket said; io.EOF is
-// bare. Nothing here allocates in Read, Write or Accept's waiting.
+// Adapters are safe for concurrent use, but not from under the owner's lock,
+// which they take. When the owner has ended, all calls return net.ErrClosed.
+// Errors are *net.OpError around net.ErrClosed, os.ErrDeadlineExceeded or what
+// the socket said; io.EOF is bare. No Read or Write that succeeds allocates,
+// waiting included.
 package sock

@@ -2,17 +2,19 @@ package sock
 
 import (
 	"net"
+	"net/netip"
 	"time"
 )
 
 // Listener is a net.Listener over an [Acceptor].
 type Listener struct {
-	o      Owner
-	a      Acceptor
-	wrapFn func(Stream) *Conn
-	q      Waiters
-	d      time.Time
+	o       Owner
+	a       Acceptor
+	newConn func(Stream) *Conn
+	in      direction
+
 	closed bool
+	addr   netip.AddrPort // of a closed one
 }
 
 var _ net.Listener = (*Listener)(nil)
@@ -24,31 +26,32 @@ func NewListener(o Owner, a Acceptor, wrap func(Stream) *Conn) *Listener {
 	if wrap == nil {
 		wrap = func(s Stream) *Conn { return NewConn(o, s) }
 	}
-	return &Listener{o: o, a: a, wrapFn: wrap}
+	return &Listener{o: o, a: a, newConn: wrap}
 }
 
-// Acceptor returns what the listener was made of. Use it with the owner's lock held.
+// Acceptor returns what the listener was made of. Use it with the owner's lock
+// held.
 func (l *Listener) Acceptor() Acceptor { return l.a }
 
 // Ready wakes blocked Accepts: a connection waits, or an error. Lock held.
-func (l *Listener) Ready() { l.o.Wake(&l.q) }
+func (l *Listener) Ready() { l.o.Wake(&l.in.q) }
 
 // Accept implements net.Listener; the conn is a *[Conn].
 func (l *Listener) Accept() (net.Conn, error) {
 	now := l.o.Lock()
 	defer l.o.Unlock()
 	for {
-		if err := blocked(l.closed || l.o.Closed(), now, l.d); err != nil {
+		if err := l.in.mayNot(l.o, l.closed, now); err != nil {
 			return nil, l.wrap("accept", err)
 		}
 		s, err := l.a.Accept(now)
-		switch {
-		case err == nil:
-			return l.wrapFn(s), nil
-		case err != ErrWouldBlock:
+		if err == nil {
+			return l.newConn(s), nil
+		}
+		if err != ErrWouldBlock {
 			return nil, l.wrap("accept", err)
 		}
-		now = l.o.Wait(&l.q, l.d)
+		now = l.o.Wait(&l.in.q, l.in.deadline)
 	}
 }
 
@@ -60,6 +63,7 @@ func (l *Listener) Close() error {
 	if l.closed {
 		return l.wrap("close", net.ErrClosed)
 	}
+	l.addr = l.a.Addr()
 	l.closed = true
 	err := l.a.Close(now)
 	l.Ready()
@@ -67,7 +71,18 @@ func (l *Listener) Close() error {
 }
 
 // Addr returns a *net.TCPAddr.
-func (l *Listener) Addr() net.Addr { return tcpAddr(l.o, l.a.Addr) }
+func (l *Listener) Addr() net.Addr {
+	l.o.Lock()
+	defer l.o.Unlock()
+	return net.TCPAddrFromAddrPort(l.addrPort())
+}
+
+func (l *Listener) addrPort() netip.AddrPort {
+	if l.closed {
+		return l.addr
+	}
+	return l.a.Addr()
+}
 
 // SetDeadline sets the deadline of Accept, as *net.TCPListener has it.
 func (l *Listener) SetDeadline(t time.Time) error {
@@ -76,7 +91,7 @@ func (l *Listener) SetDeadline(t time.Time) error {
 	if l.closed || l.o.Closed() {
 		return l.wrap("set", net.ErrClosed)
 	}
-	l.d = t
+	l.in.deadline = t
 	l.Ready()
 	return nil
 }
@@ -85,5 +100,5 @@ func (l *Listener) wrap(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &net.OpError{Op: op, Net: "tcp", Addr: net.TCPAddrFromAddrPort(l.a.Addr()), Err: err}
+	return &net.OpError{Op: op, Net: "tcp", Addr: net.TCPAddrFromAddrPort(l.addrPort()), Err: err}
 }

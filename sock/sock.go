@@ -13,7 +13,8 @@ var ErrWouldBlock = errors.New("operation would block")
 // lock held, take effect before they return, and never wait.
 type Stream interface {
 	// Read copies received bytes to p. io.EOF: the peer has finished and all
-	// was read. ErrWouldBlock: nothing yet.
+	// was read. ErrWouldBlock: nothing yet. An error lasts: callers that got
+	// bytes with it will ask again.
 	Read(now time.Time, p []byte) (int, error)
 	// Write takes bytes from p. It may take fewer than all, together with
 	// ErrWouldBlock or nil; what it took is not lost without an error later.
@@ -23,6 +24,7 @@ type Stream interface {
 	CloseWrite(now time.Time) error
 	// Close ends both directions. What was written is still delivered.
 	Close(now time.Time) error
+	// LocalAddr and RemoteAddr are not asked after Close.
 	LocalAddr() netip.AddrPort
 	RemoteAddr() netip.AddrPort
 }
@@ -55,6 +57,7 @@ type Owner interface {
 	// Wait gives the lock back, parks the caller on q until Wake(q) or until
 	// (zero: no limit), takes the lock again and returns the time. It may
 	// return early: callers look again at what they waited for.
+	// After the owner's end it returns at once.
 	Wait(q *Waiters, until time.Time) time.Time
 	// Wake ends the waiting of all who are parked on q, in the order in which
 	// they came. The lock is held; it never blocks.
