@@ -162,8 +162,7 @@ func (c *Client) invalidate() {
 		d.resetControl()
 	}
 	d.unlock()
-	d.notify(Notice{Kind: NoticeState})
-	d.wake()
+	d.changed()
 }
 
 // postClient queues a callback of the client's; it is dropped if the client is

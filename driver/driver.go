@@ -142,10 +142,19 @@ func (d *Driver) Config() Config { return d.cfg }
 // for WDRV_WINC_Reinitialize, and for Deinitialize followed by Initialize.
 func (d *Driver) Restart() error {
 	d.lock()
-	defer d.unlock()
 	d.shutDown()
 	d.state, d.err = StateBusy, nil
-	return d.startUp()
+	err := d.startUp()
+	d.unlock()
+	d.changed()
+	return err
+}
+
+// changed tells everybody that the state is another one. Lock not held.
+func (d *Driver) changed() {
+	d.notify(Notice{Kind: NoticeState})
+	d.wake()
+	d.signal()
 }
 
 // Close ends everything at once, without asking the network: sockets and
@@ -163,9 +172,7 @@ func (d *Driver) Close() error {
 	d.onSocket, d.onResolve = nil, nil
 	d.powerDown()
 	d.unlock()
-	d.notify(Notice{Kind: NoticeState})
-	d.wake()
-	d.signal()
+	d.changed()
 	return nil
 }
 

@@ -43,8 +43,7 @@ func (d *Driver) tasks(look bool) (more bool, err error) {
 	case StateBusy:
 		err := d.startUp()
 		d.unlock()
-		d.notify(Notice{Kind: NoticeState})
-		d.wake()
+		d.changed()
 		if err != nil {
 			return false, err
 		}

@@ -26,8 +26,11 @@ type Config struct {
 	OnConn func(driver.ConnEvent)
 
 	// SendWindow is how many sends of a connection may be without the peer's
-	// acknowledgement; each carries up to 1400 bytes. Zero: 16. The device may
-	// have room for fewer and then refuses, which is waited out.
+	// acknowledgement; each carries up to 1400 bytes. Zero: 46, which fit into
+	// 64 KiB, what a socket of the software device holds: more would occupy
+	// message buffers that all sockets share, and a peer that stops reading
+	// would hold up the others. A device that has room for fewer refuses, which
+	// is waited out.
 	SendWindow int
 
 	// ReadBuffer is how many bytes a connection holds for Read; what does not
@@ -40,7 +43,7 @@ type Config struct {
 }
 
 const (
-	defaultSendWindow = 16
+	defaultSendWindow = 46
 	defaultReadBuffer = 16 << 10
 	minReadBuffer     = 2 << 10
 )
