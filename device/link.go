@@ -236,7 +236,7 @@ func (f *firmware) abortSockets(now time.Time) {
 	for len(f.lingering) > 0 {
 		f.lingering[0].end(now, true)
 	}
-	f.failLookups()
+	f.failLookups(now)
 	f.failEchoes()
 }
 

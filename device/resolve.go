@@ -74,6 +74,7 @@ func (f *firmware) expireLookups(now time.Time) {
 	for i := 0; i < len(f.dns); {
 		if l := f.dns[i]; due(l.until, now) {
 			f.dns = slices.Delete(f.dns, i, i+1)
+			f.stack.CancelResolve(now, l)
 			f.answerLookup(l.name, netip.Addr{})
 		} else {
 			i++
@@ -90,8 +91,9 @@ func (f *firmware) nextLookup() time.Time {
 }
 
 // failLookups ends all, because the link or the address is gone.
-func (f *firmware) failLookups() {
+func (f *firmware) failLookups(now time.Time) {
 	for _, l := range f.dns {
+		f.stack.CancelResolve(now, l)
 		f.answerLookup(l.name, netip.Addr{})
 	}
 	f.dns = nil

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/understudy-net/understudy/air"
 	"github.com/understudy-net/understudy/bus/hif"
 	"github.com/understudy-net/understudy/sock"
 	"github.com/understudy-net/understudy/stack"
@@ -485,6 +486,89 @@ func TestTCP26_HM11_NothingAfterClose(t *testing.T) {
 		}
 	}
 	b.h.quiet(time.Minute, hif.OpRecv)
+}
+
+// A megabyte there and back over a link that loses, duplicates and reorders.
+func TestTCP27_EchoOverABadLink(t *testing.T) {
+	b, _, c := pair(t)
+	bad := air.Link{Loss: 0.05, Duplicate: 0.02, Reorder: 0.05, Delay: time.Millisecond, Jitter: 2 * time.Millisecond}
+	b.air.SetLink(apMAC, devMAC, bad)
+	b.air.SetLink(devMAC, apMAC, bad)
+	const total = 1 << 20
+	want := func(i int) byte { return byte(i*31 + i>>8) }
+	sent, got, owed := 0, 0, 0
+	var pending []byte // the peer's echo that its window has no room for
+	buf := make([]byte, 64<<10)
+	posted := false
+	b.until(20*time.Minute, "the last byte", func() bool {
+		for sent < total && owed < 20 {
+			n := min(1400, total-sent)
+			chunk := make([]byte, n)
+			for i := range chunk {
+				chunk[i] = want(sent + i)
+			}
+			if !b.h.sendData(hif.OpSend, hif.Send{Session: 1}, chunk) {
+				break
+			}
+			sent, owed = sent+n, owed+1
+		}
+		n, _ := c.Read(b.now, buf)
+		pending = append(pending, buf[:n]...)
+		n, _ = c.Write(b.now, pending)
+		pending = pending[n:]
+		if !posted {
+			send(b.h, hif.OpRecv, recvOf(0, 1))
+			posted = true
+		}
+		b.h.pump()
+		for _, m := range b.h.inbox {
+			switch m.op {
+			case hif.OpSend:
+				owed--
+			case hif.OpRecv:
+				r, err := hif.ParseRecvReply(m.payload)
+				if err != nil || r.Status <= 0 {
+					t.Fatalf("after %d bytes: %v, %v", got, r.Status, err)
+				}
+				for i, v := range r.Data {
+					if v != want(got+i) {
+						t.Fatalf("byte %d is %#x", got+i, v)
+					}
+				}
+				got, posted = got+len(r.Data), false
+			default:
+				t.Fatalf("unexpected %v", m.op)
+			}
+		}
+		b.h.inbox = b.h.inbox[:0]
+		return got == total
+	})
+}
+
+// The same calls give the same bytes on the bus and on the air.
+func TestSameCallsSameResults(t *testing.T) {
+	run := func() (hash uint64) {
+		b := newBench(t).withAP(secret)
+		p := b.withPeer(peerIP)
+		serveDHCP(t, p, time.Hour)
+		b.air.Tap(func(now time.Time, f air.Frame) {
+			for _, v := range f.Data {
+				hash = (hash ^ uint64(v)) * 1099511628211
+			}
+			hash ^= uint64(now.UnixNano())
+		})
+		b.h.boot()
+		b.h.join(secret)
+		await(b.h, 20*time.Second, hif.OpDHCPConf, hif.ParseIPConfig)
+		p.listen(80)
+		b.h.connect(0, netip.AddrPortFrom(peerIP, 80), 1)
+		b.h.sendData(hif.OpSend, hif.Send{Session: 1}, []byte("hello"))
+		b.h.sent(time.Second, 0, 1)
+		return hash
+	}
+	if one, two := run(), run(); one != two {
+		t.Errorf("hashes of the frames differ: %x, %x", one, two)
+	}
 }
 
 func TestTCP30_KeepAlive(t *testing.T) {
