@@ -183,7 +183,7 @@ func TestWS1_WindowScale(t *testing.T) {
 	x := lone(t, c).run(`
 	+0 listen
 	+0 < S 0:0(0) win 1000 <mss 1460,wscale 15>
-	+0 > S. 0:0(0) ack 1 win 65504 <mss 1460,wscale 5>
+	+0 > S. 0:0(0) ack 1 win 65505 <mss 1460,wscale 5>
 	+0.1 < . 1:1(0) ack 1 win 2
 	+0 accept
 	`)

@@ -38,6 +38,8 @@ type script struct {
 	trace []string
 
 	pendingARP []wire.ARP
+	deaf       int  // requests that the peer did not answer
+	gone       bool // the peer answers no ARP
 }
 
 type sentFrame struct {
@@ -64,7 +66,11 @@ func lone(t *testing.T, c Config) *script {
 			a, _ := wire.ParseARP(b)
 			if a.Op == wire.ARPRequest && a.TargetIP == addrB { // the peer answers at once, out of the script's sight
 				r := wire.ARP{Op: wire.ARPReply, SenderMAC: peerMAC, SenderIP: addrB, TargetMAC: a.SenderMAC, TargetIP: a.SenderIP}
-				x.pendingARP = append(x.pendingARP, r)
+				if x.gone {
+					x.deaf++
+				} else {
+					x.pendingARP = append(x.pendingARP, r)
+				}
 				return
 			}
 		}

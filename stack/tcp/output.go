@@ -282,13 +282,10 @@ func (c *Conn) synWindow() uint16 {
 	return uint16(w)
 }
 
-// recvSpace is what the receive buffer may still take. A unit of the scaled window is kept back, so
-// that rounding up in announce stays within the bound.
+// recvSpace is what the receive buffer may still take. A unit of the scaled window is kept back, as room for
+// rounding up in announce.
 func (c *Conn) recvSpace() uint32 {
-	limit := c.rcv.limit - 1<<c.rcvScale
-	if c.rcvScale == 0 {
-		limit = c.rcv.limit
-	}
+	limit := c.rcv.limit - (1<<c.rcvScale - 1)
 	return limit - min(c.rcv.buf.n, limit)
 }
 
@@ -299,7 +296,12 @@ func (c *Conn) announce() uint16 {
 	wnd := c.recvSpace()
 	units := wnd >> c.rcvScale
 	if units<<c.rcvScale < old || wnd-old < min(c.rcv.limit/2, uint32(c.rcvMSS)) {
-		units = (old + 1<<c.rcvScale - 1) >> c.rcvScale // up, since down would take back what was offered
+		// The old edge. Rounding down takes back a little of what was offered, which RFC 7323, 2.4 foresees; rounding up
+		// is better as long as there is room.
+		units = (old + 1<<c.rcvScale - 1) >> c.rcvScale
+		if units<<c.rcvScale > c.rcv.limit-min(c.rcv.buf.n, c.rcv.limit) {
+			units = old >> c.rcvScale
+		}
 	}
 	units = min(units, 65535)
 	c.rcv.edge = wire.SeqMax(c.rcv.edge, c.rcv.nxt+units<<c.rcvScale)
