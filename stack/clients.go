@@ -28,6 +28,7 @@ type dhcpClient struct {
 	m   *dhcp.Client
 	c   DHCPConfig
 	acd ACD
+	mac wire.MAC // who sent us the latest message
 }
 
 // UseDHCP looks for an address, and keeps its lease for as long as it is wanted. The events are Configured (also when a renewed lease
@@ -124,8 +125,11 @@ func (s *Stack) sendDHCP(now time.Time, src, dst netip.AddrPort, p []byte) {
 		return // the address is gone already (IP-7)
 	}
 	var link *wire.MAC
-	if isZero(a) {
+	switch n := s.neighbors.m[b]; {
+	case isZero(a):
 		link = &wire.Broadcast
+	case n == nil && b != limitedBroadcast && !s.client.mac.IsZero():
+		link = &s.client.mac // a release must not wait for ARP: its address is gone by then
 	}
 	s.sendUDP(now, endpoint{a, src.Port()}, endpoint{b, dst.Port()}, p, 0, 0, link)
 }
@@ -315,6 +319,7 @@ func (s *Stack) ServeDNS(d *dns.Server) { s.names = d }
 func (s *Stack) clientInput(now time.Time, p *packet, local, remote endpoint, payload []byte) bool {
 	switch {
 	case local.port == dhcp.ClientPort && s.client != nil && remote.port == dhcp.ServerPort:
+		s.client.mac = p.srcMAC
 		s.client.m.Input(now, payload)
 		s.pumpDHCP(now)
 	case local.port == dhcp.ServerPort && s.server != nil && (p.group || p.dst == s.addr):
