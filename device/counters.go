@@ -6,7 +6,7 @@ type Counters struct {
 	Requests uint64 // HIF messages taken from the host
 	Messages uint64 // HIF messages posted to the host
 
-	Refused uint64 // data messages that got address 0: all send buffers are taken
+	Refused uint64 // data messages that got address 0: send buffers are taken, or the host does not fetch its answers
 
 	// Requests that had no effect.
 	Malformed   uint64 // shorter than their layout, lengths that disagree, impossible values

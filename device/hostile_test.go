@@ -262,6 +262,29 @@ func TestDeafHost(t *testing.T) {
 	checkBounds(t, b)
 }
 
+// A host that sends datagrams and does not fetch the answers is slowed down; it loses none.
+func TestAnswersToDatagramsAreNotLost(t *testing.T) {
+	b, _ := online(t)
+	b.h.bind(7, 5000, 1)
+	b.h.hold = true
+	sent := 0
+	for b.h.sendData(hif.OpSendTo, hif.Send{Sock: 7, Session: 1, Addr: netip.AddrPortFrom(peerIP, 9)}, []byte("x")) {
+		if sent++; sent > 1000 {
+			t.Fatal("never refused")
+		}
+	}
+	b.h.hold = false
+	for range sent {
+		await(b.h, 0, hif.OpSendTo, hif.ParseSendReply)
+	}
+	if n := b.dev.Counters().RepliesLost; n != 0 || sent < 50 {
+		t.Errorf("%d sent, %d answers lost", sent, n)
+	}
+	if !b.h.sendData(hif.OpSendTo, hif.Send{Sock: 7, Session: 1}, []byte("x")) {
+		t.Error("still refused")
+	}
+}
+
 func TestSnapshotSaysWhoIsToBlame(t *testing.T) {
 	b, p, c := pair(t)
 	c.Write(b.now, []byte("unread"))

@@ -103,11 +103,19 @@ func (d *Device) writeRequest(now time.Time, v uint32) {
 	d.regs.request = v &^ reg.RequestBuffer // only now: the host reads the address next
 }
 
+// roomForControl is the part of the queue of answers that is kept for control messages, which are never refused.
+const roomForControl = 32
+
 // grant returns the address of a buffer for r, or 0. Only data messages are ever refused [HM-08].
 func (d *Device) grant(now time.Time, r hif.Request) uint32 {
 	if r.Data && d.in.held >= d.profile.SendBuffers {
 		d.counters.Refused++
 		d.trace(now, EventRefused, r.Op, nil, "all send buffers are taken")
+		return 0
+	}
+	if r.Data && d.out.n >= maxReplies-roomForControl {
+		d.counters.Refused++
+		d.trace(now, EventRefused, r.Op, nil, "the host does not fetch its messages")
 		return 0
 	}
 	if r.Data && r.Len > d.in.size-bufferSlack {
