@@ -1,24 +1,3 @@
-// Package co runs code that must block, such as http.ReadResponse or a TLS
-// handshake, as a coroutine of a machine.
-//
-// [Go] starts a function on a [Conn], whose Read and Write work on a
-// non-blocking [sock.Stream] and hand control back to the machine until there
-// is something. The machine resumes the function when its socket is ready:
-//
-//	c := co.Go(stream, now, func(c *co.Conn) error {
-//		return request.Write(c)
-//	})
-//	…
-//	c.Resume(now) // the stream became readable or writable
-//	if c.Done() { … c.Err() }
-//
-// Coroutine and machine take turns on one goroutine at a time, in fixed order:
-// there is no concurrency, and code in the function never takes the owner's
-// lock, which the machine holds already. A parked coroutine costs a parked
-// goroutine's memory; Stop ends it.
-//
-// Under crypto/tls, whose reader may have to write while its writer is
-// stalled, use [Buffered]: its Write never hands control back.
 package co
 
 import (
@@ -30,60 +9,77 @@ import (
 	"github.com/understudy-net/understudy/sock"
 )
 
-// ErrStopped is what Read and Write say after Stop.
+// ErrStopped is what Read, Write and Wait say after Stop.
 var ErrStopped = errors.New("co: the coroutine was stopped")
 
-// Conn is a blocking net.Conn for the code of one coroutine. It is of no use
-// outside of that function. Deadlines are ignored: the machine stops the
-// coroutine instead.
+// Conn is a blocking net.Conn for the code of one coroutine. Its methods Read,
+// Write, Close, CloseWrite and Wait are of use inside of the function only,
+// Resume and Stop outside. Deadlines are ignored: the machine, which knows the
+// time, stops the coroutine instead.
 type Conn struct {
 	s     sock.Stream
 	now   time.Time
 	yield func(struct{}) bool
 	next  func() (struct{}, bool)
 	stop  func()
-	dead  bool
-	done  bool
-	err   error
+
+	running bool
+	again   bool // resumed while it ran
+	dead    bool
+	done    bool
+	err     error
 }
 
 var _ net.Conn = (*Conn)(nil)
 
-// Go runs fn until it blocks for the first time or ends.
+// Go makes a coroutine of fn and runs it until it blocks for the first time or
+// ends.
 func Go(s sock.Stream, now time.Time, fn func(c *Conn) error) *Conn {
 	c := &Conn{s: s}
-	c.start(fn)
+	c.start(func() error { return fn(c) })
 	c.Resume(now)
 	return c
 }
 
-func (c *Conn) start(fn func(c *Conn) error) {
+func (c *Conn) start(fn func() error) {
 	c.next, c.stop = iter.Pull(func(yield func(struct{}) bool) {
 		c.yield = yield
-		c.err = fn(c)
-		c.done = true
+		err := ErrStopped // if fn ends its goroutine
+		defer func() { c.done, c.err = true, err }()
+		err = fn()
 	})
 }
 
-// Resume goes on with the function until it blocks again or ends. It does
-// nothing after that.
+// Resume goes on with the function until it blocks again or ends; after that it
+// does nothing. When the function itself brings Resume about (its Write made a
+// stream report an event), it is resumed once more instead of blocking.
 func (c *Conn) Resume(now time.Time) {
 	if c.done || c.dead {
 		return
 	}
 	c.now = now
-	c.next()
+	if c.running {
+		c.again = true
+		return
+	}
+	c.running = true
+	defer func() { c.running = false }()
+	for {
+		c.again = false
+		c.next()
+		if !c.again || c.done {
+			return
+		}
+	}
 }
 
 // Stop ends the function: its current and all later reads and writes fail with
-// ErrStopped. When Stop returns it has ended. Stopping twice, or after the end,
-// is harmless. It must not be called from inside the function.
+// ErrStopped. When Stop returns it has ended, and no goroutine is left. Stopping
+// twice, or after the end, is harmless. It must not be called from inside of
+// the function.
 func (c *Conn) Stop() {
 	c.dead = true
 	c.stop()
-	if !c.done {
-		c.done, c.err = true, ErrStopped // it never began
-	}
 }
 
 // Done says whether the function has ended.
@@ -95,6 +91,9 @@ func (c *Conn) Err() error { return c.err }
 // Now is the time of the last Resume.
 func (c *Conn) Now() time.Time { return c.now }
 
+// Stream returns what the conn was made of.
+func (c *Conn) Stream() sock.Stream { return c.s }
+
 // Wait hands control back until the next Resume, for functions that wait for
 // something else than their stream.
 func (c *Conn) Wait() error {
@@ -105,15 +104,16 @@ func (c *Conn) Wait() error {
 	return nil
 }
 
-// Read implements net.Conn.
+// Read implements net.Conn. An error that the stream reports together with
+// bytes is left for the next call.
 func (c *Conn) Read(p []byte) (int, error) {
 	for !c.dead {
 		n, err := c.s.Read(c.now, p)
-		if n > 0 || err != sock.ErrWouldBlock {
-			if n > 0 {
-				err = nil
-			}
-			return n, err
+		if n > 0 || len(p) == 0 {
+			return n, nil
+		}
+		if err != sock.ErrWouldBlock {
+			return 0, err
 		}
 		if c.Wait() != nil {
 			break

@@ -2,13 +2,12 @@ package co_test
 
 import (
 	"bufio"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -112,43 +111,71 @@ func TestStopEndsTheFunction(t *testing.T) {
 	}
 }
 
-// A writer is stalled by its peer's window, then a bad record arrives, to which
-// TLS answers with an alert: the owner must not hang.
-func TestStalledTLSWriterAndBadRecordDoNotFreezeTheOwner(t *testing.T) {
-	srv := httptest.NewTLSServer(http.NotFoundHandler())
-	defer srv.Close()
-	cert := srv.TLS.Certificates[0]
-	a, b := halves(2000)
-	var cl *tls.Conn
-	c1 := co.GoBuffered(a, now, func(c *co.Buffered) error {
-		cl = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
-		if err := cl.Handshake(); err != nil {
-			return err
-		}
-		_, err := cl.Read(make([]byte, 10))
-		return err
+func TestStoppedCoroutinesLeaveNoGoroutine(t *testing.T) {
+	before := runtime.NumGoroutine()
+	var all []*co.Conn
+	for range 100 {
+		a, _ := halves(100)
+		all = append(all, co.Go(a, now, client(new(string))))
+	}
+	if n := runtime.NumGoroutine(); n < before+100 {
+		t.Skip("coroutines are not counted as goroutines:", n)
+	}
+	for _, c := range all {
+		c.Stop()
+	}
+	for i := 0; runtime.NumGoroutine() > before && i < 1000; i++ {
+		runtime.Gosched() // the last step of a goroutine comes after Stop
+	}
+	if n := runtime.NumGoroutine(); n > before {
+		t.Error(n-before, "goroutines are left")
+	}
+}
+
+// echo is a Stream that answers at once, and says so from its Write.
+type echo struct {
+	half
+	ready func()
+}
+
+func (e *echo) Write(now time.Time, p []byte) (int, error) {
+	*e.in = append(*e.in, p...)
+	if e.ready != nil {
+		e.ready()
+	}
+	return len(p), nil
+}
+
+func TestResumedByItsOwnWrite(t *testing.T) {
+	a, _ := halves(0)
+	e := &echo{half: a}
+	waits := 0
+	c := co.Go(e, now, func(c *co.Conn) error {
+		c.Wait() // until e.ready is set
+		c.Write([]byte("x"))
+		waits++
+		return c.Wait() // nothing else will resume it
 	})
-	c2 := co.GoBuffered(b, now, func(c *co.Buffered) error {
-		return tls.Server(c, &tls.Config{Certificates: []tls.Certificate{cert}}).Handshake()
-	})
-	for range 50 {
-		c1.Resume(now)
-		c2.Resume(now)
+	e.ready = func() { c.Resume(now.Add(time.Second)) }
+	c.Resume(now)
+	if !c.Done() || c.Err() != nil || waits != 1 || !c.Now().Equal(now.Add(time.Second)) {
+		t.Error(c.Done(), c.Err(), waits, c.Now())
 	}
-	if !c2.Done() || c2.Err() != nil || c1.Done() {
-		t.Fatal(c2.Done(), c2.Err(), c1.Done(), c1.Err())
-	}
-	if n, err := cl.Write(make([]byte, 5000)); n != 5000 || err != nil {
-		t.Fatal(n, err)
-	}
-	c1.Flush(now)
-	if c1.Pending() == 0 {
-		t.Fatal("the window did not stall the writer")
-	}
-	*a.in = append(*a.in, append([]byte{23, 3, 3, 0, 30}, make([]byte, 30)...)...)
-	c1.Resume(now)
-	if !c1.Done() || c1.Err() == nil {
-		t.Error("the bad record was taken:", c1.Err())
+}
+
+func TestFunctionThatPanicsHasEnded(t *testing.T) {
+	a, _ := halves(0)
+	c := co.Go(a, now, func(c *co.Conn) error { c.Wait(); panic("boom") })
+	func() {
+		defer func() {
+			if r := recover(); r != "boom" {
+				t.Error(r)
+			}
+		}()
+		c.Resume(now)
+	}()
+	if c.Resume(now); !c.Done() {
+		t.Error("not done")
 	}
 }
 
