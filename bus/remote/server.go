@@ -83,6 +83,8 @@ func (s *server) admit(ctx context.Context, conn net.Conn) {
 		defer context.AfterFunc(ctx, func() { conn.Close() })()
 		if !free {
 			defer func() { <-s.refusing }()
+			conn.SetReadDeadline(time.Now().Add(lingerTime))
+			newReader(conn).next(helloLen) // whatever it is
 			refuse(conn, reasonBusy, "the bus is in use by another host; close that one first")
 			return
 		}
@@ -109,7 +111,7 @@ func refuse(conn net.Conn, why reason, text string) {
 
 // serve runs one client.
 func (s *server) serve(conn net.Conn) {
-	c := &session{port: s.port, conn: conn, in: newReader(conn), edge: make(chan struct{}, 1), done: make(chan struct{})}
+	c := newSession(s.port, conn)
 	err := c.hello()
 	if err == nil {
 		err = c.run()
@@ -140,12 +142,17 @@ type session struct {
 	edge chan struct{} // the interrupt line fell
 	done chan struct{}
 
-	mu  sync.Mutex // of writing to conn
-	out []byte     // answers not written yet
-	w   []byte     // window to the chip
-	r   []byte     // window from the chip
+	writing chan struct{} // capacity 1: the right to write to conn, held while the client takes its time
+	out     []byte        // answers not written yet
+	w       []byte        // window to the chip
+	r       []byte        // window from the chip
 
 	err error // of a request that wanted no answer, told with the next one
+}
+
+func newSession(p bus.Port, conn net.Conn) *session {
+	return &session{port: p, conn: conn, in: newReader(conn), edge: make(chan struct{}, 1),
+		done: make(chan struct{}), writing: make(chan struct{}, 1)}
 }
 
 // hello waits for the client to say what it is.
@@ -216,7 +223,6 @@ func (c *session) pushEdges() {
 		case <-c.edge:
 		}
 		if c.write(edge) != nil {
-			c.conn.Close() // ends run
 			return
 		}
 	}
@@ -232,12 +238,15 @@ func (c *session) flush() error {
 	return err
 }
 
-// write writes to the client, within a bounded time.
+// write writes to the client, within a bounded time. A failure ends the connection.
 func (c *session) write(b []byte) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.writing <- struct{}{}
+	defer func() { <-c.writing }()
 	c.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 	_, err := c.conn.Write(b)
+	if err != nil {
+		c.conn.Close() // so that nobody else waits for this client
+	}
 	return err
 }
 
