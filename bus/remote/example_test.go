@@ -37,29 +37,19 @@ func (memory) WriteReg(time.Time, uint32, uint32)       {}
 func (memory) ReadMem(_ time.Time, _ uint32, p []byte)  { clear(p) }
 func (memory) WriteMem(_ time.Time, _ uint32, _ []byte) {}
 
-// pipe is a listener with one connection, a pipe; net.Listen gives a real one.
-type pipe chan net.Conn
-
-func (p pipe) Accept() (net.Conn, error) {
-	c, ok := <-p
-	if !ok {
-		return nil, net.ErrClosed
-	}
-	return c, nil
-}
-func (p pipe) Close() error   { close(p); return nil }
-func (p pipe) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
-
 // A device is served over a socket; a host dials it and reads the chip id.
 func Example() {
 	ctx, cancel := context.WithCancel(context.Background())
-	l := make(pipe)
+	defer cancel()
+	l, err := net.Listen("tcp", "127.0.0.1:0") // or "unix", "/tmp/bus.sock"
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	served := make(chan error)
 	go func() { served <- remote.Serve(ctx, l, device{spi.NewSlave(memory{})}) }()
 
-	conn, far := net.Pipe()
-	l <- far
-	port, err := remote.NewClient(ctx, conn) // remote.Dial(ctx, "unix", "/tmp/bus.sock")
+	port, err := remote.Dial(ctx, "tcp", l.Addr().String())
 	if err != nil {
 		fmt.Println(err)
 		return
