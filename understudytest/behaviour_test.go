@@ -14,6 +14,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,7 @@ type rig struct {
 	t     *testing.T
 	start time.Time
 	trace []entry
+	fresh []*event     // of the trace, those that were not taken
 	q     sock.Waiters // woken at each entry of the trace
 }
 
@@ -50,11 +52,10 @@ type entry struct {
 
 // event is something that the host was told by a callback.
 type event struct {
-	n     int // its place in the trace
-	at    time.Time
-	sock  driver.Socket // zero if it is not about a socket
-	msg   any           // a driver.Msg, or whatever the callback was given
-	taken bool
+	n    int // its place in the trace
+	at   time.Time
+	sock driver.Socket // zero if it is not about a socket
+	msg  any           // a driver.Msg, or whatever the callback was given
 }
 
 // behave runs body, as an actor, on a bench that has joined its network and has
@@ -120,7 +121,8 @@ func (r *rig) closed() bool {
 // something beside the test and tell of its end.
 func (r *rig) tell(s driver.Socket, msg any) {
 	now := r.World.Lock()
-	r.trace = append(r.trace, entry{at: now, event: &event{n: len(r.trace), at: now, sock: s, msg: msg}})
+	e := &event{n: len(r.trace), at: now, sock: s, msg: msg}
+	r.trace, r.fresh = append(r.trace, entry{at: now, event: e}), append(r.fresh, e)
 	r.World.Wake(&r.q)
 	r.World.Unlock()
 }
@@ -146,24 +148,30 @@ func want[M any](r *rig, s driver.Socket) M {
 // its place in the trace.
 func wantWithin[M any](r *rig, s driver.Socket, bound time.Duration) (M, *event) {
 	r.t.Helper()
-	var found *event
-	r.until(bound, func() bool {
-		for _, e := range r.trace {
-			if e.event == nil || e.event.taken || e.event.sock != s {
-				continue
-			}
-			if _, ok := e.event.msg.(M); ok {
-				found = e.event
-				return true
-			}
+	var m M
+	e := r.takeFirst(bound, func(e *event) (ok bool) {
+		if e.sock == s {
+			m, ok = e.msg.(M)
 		}
-		return false
+		return ok
 	})
-	if found == nil {
-		r.fatalf("no %T of %v within %v", *new(M), s, bound)
+	if e == nil {
+		r.fatalf("no %T of %v within %v", m, s, bound)
 	}
-	found.taken = true
-	return found.msg.(M), found
+	return m, e
+}
+
+// takeFirst takes the first event that is wanted, nil if none comes in time.
+func (r *rig) takeFirst(bound time.Duration, wanted func(e *event) bool) (found *event) {
+	r.until(bound, func() bool {
+		i := slices.IndexFunc(r.fresh, wanted)
+		if i >= 0 {
+			found = r.fresh[i]
+			r.fresh = slices.Delete(r.fresh, i, i+1)
+		}
+		return i >= 0
+	})
+	return found
 }
 
 // until waits until cond is true, which is asked at each entry of the trace
@@ -189,10 +197,8 @@ func (r *rig) quiet(d time.Duration, why string) {
 // nothingMore fails if there is an event that was not taken.
 func (r *rig) nothingMore(why string) {
 	r.t.Helper()
-	for _, e := range r.trace {
-		if e.event != nil && !e.event.taken {
-			r.fatalf("%s: an event too many: %s", why, e)
-		}
+	if len(r.fresh) > 0 {
+		r.fatalf("%s: an event too many: %s", why, r.trace[r.fresh[0].n])
 	}
 }
 
