@@ -1,7 +1,6 @@
 package driver_test
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -273,24 +272,4 @@ func fill(t *testing.T, c *driver.Client) (all []driver.Socket) {
 		all = append(all, s)
 	}
 	return all
-}
-
-func TestRunUntilCancelled(t *testing.T) {
-	c := newChip(t)
-	cfg := c.config()
-	d := driver.New(c, cfg)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() { done <- d.Run(ctx) }()
-	for d.Status() != driver.StateReady {
-		time.Sleep(time.Millisecond) // start-up is on another goroutine
-	}
-	wantErr(t, "second Run", d.Run(ctx), driver.ErrBusy)
-	cancel()
-	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Error(err)
-	}
-	if d.Status() != driver.StateUninitialised {
-		t.Error(d.Status())
-	}
 }
