@@ -1,6 +1,7 @@
 package world
 
 import (
+	"bytes"
 	"runtime"
 	"slices"
 	"sync"
@@ -45,6 +46,10 @@ func (w *World) Do(f func()) error {
 	}
 	v := &visit{}
 	w.Lock()
+	if w.actors.running > 0 && isActor() { // it would wait for itself
+		w.Unlock()
+		panic("world: Do called by an actor: use Go, and wait for its end in the world")
+	}
 	w.actors.visits = append(w.actors.visits, v)
 	w.spawn(func() { f(); v.returned = true }, v)
 	w.settle()
@@ -60,6 +65,13 @@ func (w *World) Do(f func()) error {
 		runtime.Goexit()
 	}
 	return nil
+}
+
+// isActor says whether the caller's goroutine is an actor, of any world.
+func isActor() bool {
+	buf := make([]byte, 64<<10)
+	buf = buf[:runtime.Stack(buf, false)]
+	return bytes.Contains(buf, []byte("/world.(*World).spawn.func"))
 }
 
 // Go starts f as an actor of a virtual world, or as a goroutine in a wall

@@ -438,3 +438,18 @@ func TestWaitingDoesNotAllocate(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestDoIsNotForActors(t *testing.T) {
+	w := world.NewVirtual(world.Epoch)
+	err := w.Do(func() {
+		defer func() {
+			if s := fmt.Sprint(recover()); !strings.Contains(s, "use Go") {
+				t.Error(s)
+			}
+		}()
+		w.Do(func() {})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

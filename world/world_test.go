@@ -97,16 +97,3 @@ func TestMachineDueForEverIsAMistake(t *testing.T) {
 	}()
 	<-locked // the lock was given back: cleaning up does not hang
 }
-
-// A machine of an hour's tick, in virtual time.
-func Example() {
-	w := world.NewVirtual(world.Epoch)
-	w.Lock()
-	w.Add(&ticker{time.Hour, world.Epoch.Add(time.Hour), func(now time.Time) { fmt.Println("tick at", now.Format(time.TimeOnly)) }})
-	w.Unlock()
-	w.Do(func() { w.Sleep(3 * time.Hour) })
-	// Output:
-	// tick at 01:00:00
-	// tick at 02:00:00
-	// tick at 03:00:00
-}

@@ -179,20 +179,6 @@ func TestFunctionThatPanicsHasEnded(t *testing.T) {
 	}
 }
 
-// An HTTP GET as a machine: it goes on whenever its stream has something.
-func Example() {
-	a, b := halves(100)
-	var body string
-	get := co.Go(a, now, client(&body))
-	peer := co.Go(b, now, server)
-	for !get.Done() {
-		peer.Resume(now)
-		get.Resume(now)
-	}
-	fmt.Println(len(body), get.Err())
-	// Output: 5000 <nil>
-}
-
 func BenchmarkSwitch(b *testing.B) {
 	a, _ := halves(1)
 	c := co.Go(a, now, func(c *co.Conn) error {
