@@ -99,7 +99,7 @@ type ClientConfig struct {
 	// most clients, so that joining a network is quick.
 	StartDelay time.Duration
 	// Retry is the time to the first repetition of a DISCOVER or REQUEST; it doubles each time up to MaxRetry, and
-	// each has a random part of a second either way (half of the time if that is less). Defaults: 4 s
+	// each has a random part of a second either way (a quarter of the time if that is less). Defaults: 4 s
 	// and 64 s (RFC 2131, 4.1).
 	Retry, MaxRetry time.Duration
 	// Attempts is the number of unanswered DISCOVERs after which EventFailed is sent. Default 5.

@@ -112,9 +112,10 @@ func (c *Client) backoff() time.Duration {
 	return min(d, c.c.MaxRetry)
 }
 
-// jitter moves d by up to a second either way (RFC 2131, 4.1), but by no more than half of it.
+// jitter moves d by up to a second either way (RFC 2131, 4.1), but by no more than a quarter of it: twice as much is
+// then always longer, whatever the chance.
 func (c *Client) jitter(d time.Duration) time.Duration {
-	j := min(time.Second, d/2)
+	j := min(time.Second, d/4)
 	return d - j + time.Duration(c.rand.Int64N(int64(2*j)+1))
 }
 
