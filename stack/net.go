@@ -35,8 +35,8 @@ func (c *call) event(e Event) {
 	c.o.Wake(&c.q)
 }
 
-// wait parks until the event is there. The lock is held.
-func (c *call) wait(ctx context.Context) (Event, error) {
+// wait parks until the event is there, and returns the time. The lock is held.
+func (c *call) wait(ctx context.Context, now time.Time) (time.Time, Event, error) {
 	if ctx.Done() != nil {
 		stop := context.AfterFunc(ctx, func() {
 			c.o.Lock()
@@ -48,14 +48,14 @@ func (c *call) wait(ctx context.Context) (Event, error) {
 	}
 	for !c.done {
 		if c.err != nil {
-			return Event{}, c.err
+			return now, Event{}, c.err
 		}
 		if c.o.Closed() {
-			return Event{}, net.ErrClosed
+			return now, Event{}, net.ErrClosed
 		}
-		c.o.Wait(&c.q, time.Time{})
+		now = c.o.Wait(&c.q, time.Time{})
 	}
-	return c.e, c.e.Err
+	return now, c.e, c.e.Err
 }
 
 func opError(op, network string, local, remote net.Addr, err error) error {
@@ -135,7 +135,7 @@ func (n Net) dialTCP(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 	}
 	w := &call{o: n.Owner}
 	c.SetTag(w)
-	if _, err := w.wait(ctx); err != nil {
+	if now, _, err = w.wait(ctx, now); err != nil {
 		c.Abort(now)
 		return nil, err
 	}
@@ -186,7 +186,7 @@ func (n Net) LookupNetIP(ctx context.Context, host string) ([]netip.Addr, error)
 	if err := n.Stack.Resolve(now, host, w); err != nil {
 		return nil, err
 	}
-	e, err := w.wait(ctx)
+	now, e, err := w.wait(ctx, now)
 	if err != nil {
 		n.Stack.CancelResolve(now, w)
 		return nil, err
@@ -254,7 +254,7 @@ func (n Net) Ping(ctx context.Context, dst netip.Addr, c PingConfig) (PingResult
 	if _, err := n.Stack.Ping(now, dst, c); err != nil {
 		return PingResult{}, err
 	}
-	e, err := w.wait(ctx)
+	now, e, err := w.wait(ctx, now)
 	if err == nil {
 		err = e.Ping.Err
 	}
@@ -272,7 +272,7 @@ func (n Net) UseDHCP(ctx context.Context, c DHCPConfig) (netip.Prefix, error) {
 		return netip.Prefix{}, err
 	}
 	for {
-		e, err := w.wait(ctx)
+		now, e, err := w.wait(ctx, now)
 		switch {
 		case e.Flags.Has(Configured):
 			n.Stack.retag(tag)
@@ -296,7 +296,7 @@ func (n Net) SetAddr(ctx context.Context, prefix netip.Prefix, gateway netip.Add
 	if err := n.Stack.SetAddrTag(now, w, prefix, gateway, dns...); err != nil {
 		return err
 	}
-	e, err := w.wait(ctx)
+	now, e, err := w.wait(ctx, now)
 	if err != nil {
 		return err
 	}

@@ -139,15 +139,15 @@ func (s *Stack) randN(n uint64) uint64 {
 // jitter returns a random duration up to d.
 func (s *Stack) jitter(d time.Duration) time.Duration { return time.Duration(s.randN(uint64(d) + 1)) }
 
-// at turns the owner's time into an instant. Instants never go back: a clock that was set back by more than a second
-// goes on from where it was, which shifts all deadlines with it.
+// at turns the owner's time into an instant. Instants never go back: a time a little older than the latest counts as that one, and a clock
+// that was set back goes on from where it was, which shifts all deadlines with it.
 func (s *Stack) at(now time.Time) tcp.Instant {
 	if s.base.IsZero() {
 		s.base = now.Add(-time.Hour)
 	}
 	t := tcp.Instant(now.Sub(s.base))
 	if t < s.last {
-		if s.last.Sub(t) > time.Second {
+		if s.last.Sub(t) > time.Minute {
 			s.base = now.Add(-time.Duration(s.last))
 		}
 		return s.last
