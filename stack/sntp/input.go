@@ -32,7 +32,8 @@ func (c *Client) Input(now time.Time, from netip.AddrPort, localPort uint16, pay
 		c.kiss(now, &p)
 		return
 	}
-	if !synchronized(&p) {
+	// A server cannot have held the request for longer than we waited; a second is for clocks that run apart.
+	if held := p.Transmit.Time().Sub(p.Receive.Time()); !synchronized(&p) || held > now.Sub(c.sent)+time.Second {
 		c.counters.Unusable++
 		return
 	}
