@@ -91,7 +91,6 @@ type recvRec struct {
 	from    bool   // RECVFROM
 	buf     []byte // the application's; nil with a hook
 	held    []byte // TCP: bytes that did not fit into a replaced buffer
-	heldErr error
 }
 
 type optRec struct {

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/understudy-net/understudy/bus/hif"
 )
@@ -25,7 +26,8 @@ const (
 func (o Opt) String() string { return hif.SockOption(o).String() }
 
 // SetOpt sets an option. There is no message: a value that the device does not
-// like is ignored by it. Errors: ErrSockArg for an unknown option,
+// like is ignored by it. Errors: ErrSockArg for an unknown option and for a
+// value that does not fit into the four bytes of the message (OPT-01),
 // ErrSockInvalid if not sendable. It stands for setsockopt at level 1.
 func (s Socket) SetOpt(o Opt, value int) error {
 	d, r, err := s.enter()
@@ -35,6 +37,9 @@ func (s Socket) SetOpt(o Opt, value int) error {
 	defer d.unlock()
 	if int(o) >= len(r.opts) || o == 3 {
 		return fmt.Errorf("%w: option %d", ErrSockArg, o)
+	}
+	if v := int64(value); v < math.MinInt32 || v > math.MaxUint32 {
+		return fmt.Errorf("%w: option %v: value %d has more than four bytes", ErrSockArg, o, value)
 	}
 	m := hif.SocketOption{Value: uint32(value), Sock: s.id, Option: hif.SockOption(o), Session: s.session}
 	if err := send(d, hif.OpSetSocketOpt, m); err != nil {

@@ -47,7 +47,7 @@ func (n *Net) DialFrom(ctx context.Context, local netip.AddrPort, network, addre
 func (n *Net) dialTCP(ctx context.Context, local, remote netip.AddrPort) (*sock.Conn, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	c, err := n.client()
+	c, err := n.usable(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func (n *Net) joinLocked(ctx context.Context, connect func(*driver.Client) error
 	if n.joining != nil {
 		return driver.ErrInProgress
 	}
-	c, err := n.client()
+	c, err := n.usable(ctx)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (n *Net) linkNotice(nt driver.Notice) {
 func (n *Net) Leave(ctx context.Context) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	c, err := n.client()
+	c, err := n.usable(ctx)
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (n *Net) leaveUntil(ctx context.Context, c *driver.Client) error {
 func (n *Net) WaitLink(ctx context.Context) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	c, err := n.client()
+	c, err := n.usable(ctx)
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ func (n *Net) Listen(ctx context.Context, network, address string) (net.Listener
 func (n *Net) listen(ctx context.Context, at netip.AddrPort) (*sock.Listener, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	c, err := n.client()
+	c, err := n.usable(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -128,11 +128,24 @@ func (n *Net) client() (*driver.Client, error) {
 		return n.c, nil
 	}
 	c, err := n.d.Open()
-	if err != nil {
+	if err != nil && n.d.Status() == driver.StateBusy {
+		return nil, err // not yet: nothing is closed
+	} else if err != nil {
 		return nil, closedErr(err)
 	}
 	n.c = c
 	return c, nil
+}
+
+// usable is client that waits until the driver has started up. Lock held.
+func (n *Net) usable(ctx context.Context) (*driver.Client, error) {
+	if c, err := n.client(); err == nil {
+		return c, nil
+	}
+	if err := n.ready(ctx); err != nil {
+		return nil, err
+	}
+	return n.client()
 }
 
 // Lock implements sock.Owner. The time is the driver's.
@@ -289,11 +302,17 @@ type chanLock chan struct{}
 func (l chanLock) Lock()   { l <- struct{}{} }
 func (l chanLock) Unlock() { <-l }
 
-// Ready waits until the driver has started up. The error is that of a start-up
-// that failed, ctx's, or net.ErrClosed.
+// Ready waits until the driver has started up, as other calls do too. The error
+// is that of a start-up that failed, ctx's, or net.ErrClosed after Driver.Close.
 func (n *Net) Ready(ctx context.Context) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	_, err := n.usable(ctx)
+	return err
+}
+
+// ready is Ready with the lock held.
+func (n *Net) ready(ctx context.Context) error {
 	var failed error
 	err := n.await(ctx, &n.stateq, func() bool {
 		switch n.d.Status() {
@@ -303,18 +322,13 @@ func (n *Net) Ready(ctx context.Context) error {
 			failed = n.d.Err()
 			return failed != nil
 		case driver.StateUninitialised:
-			if n.idle != nil { // no Run that might start it again
-				failed = driver.ErrClosed
-				return true
-			}
+			failed = driver.ErrClosed
+			return true
 		}
 		return false
 	})
-	if err == nil && failed != nil {
-		err = closedErr(failed)
-	}
 	if err == nil {
-		_, err = n.client()
+		err = closedErr(failed)
 	}
 	return err
 }

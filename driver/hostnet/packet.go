@@ -59,7 +59,7 @@ func (n *Net) dialUDP(ctx context.Context, local, remote netip.AddrPort) (*sock.
 
 // datagram makes a bound socket. Lock held.
 func (n *Net) datagram(ctx context.Context, at netip.AddrPort) (*datagram, error) {
-	c, err := n.client()
+	c, err := n.usable(ctx)
 	if err != nil {
 		return nil, err
 	}

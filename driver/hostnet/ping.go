@@ -36,7 +36,7 @@ func (n *Net) ping(ctx context.Context, dst netip.Addr, ttl uint8) (time.Duratio
 	if err := n.await(ctx, &n.pingq, func() bool { return !n.pinging }); err != nil {
 		return 0, err
 	}
-	c, err := n.client()
+	c, err := n.usable(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -45,7 +45,7 @@ func dnsError(host string, err error) error {
 func (n *Net) lookup(ctx context.Context, host string) (netip.Addr, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	c, err := n.client()
+	c, err := n.usable(ctx)
 	if err != nil {
 		return netip.Addr{}, err
 	}

@@ -55,7 +55,7 @@ func (n *Net) startScan(ctx context.Context, q driver.ScanReq) (int, error) {
 	if n.scan.busy {
 		return 0, driver.ErrScanBusy
 	}
-	c, err := n.client()
+	c, err := n.usable(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -84,7 +84,7 @@ func (n *Net) endScan() {
 func (n *Net) nextResult(ctx context.Context, i int) (driver.ScanResult, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	c, err := n.client()
+	c, err := n.usable(ctx)
 	if err != nil {
 		return driver.ScanResult{}, err
 	}
@@ -159,7 +159,7 @@ func (n *Net) Time(ctx context.Context) (time.Time, error) {
 func (n *Net) ask(ctx context.Context, count *uint64, send func(*driver.Client) error) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	c, err := n.client()
+	c, err := n.usable(ctx)
 	if err != nil {
 		return err
 	}
