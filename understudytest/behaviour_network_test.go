@@ -170,9 +170,6 @@ func (r *rig) answerEcho(h *understudytest.Host, q echoRequest) {
 func isEcho(p *packet) bool      { return p.kind == kindICMP && p.icmp.Type == wire.ICMPEcho }
 func isEchoReply(p *packet) bool { return p.kind == kindICMP && p.icmp.Type == wire.ICMPEchoReply }
 
-// to matches IP packets for a.
-func to(a netip.Addr) match { return func(p *packet) bool { return p.ip.Dst == a } }
-
 // parseDHCP returns the DHCP message that p carries.
 func parseDHCP(p *packet) (dhcp.Message, bool) {
 	if p.kind != kindUDP || p.udp.DstPort != dhcp.ServerPort && p.udp.DstPort != dhcp.ClientPort {
@@ -273,21 +270,19 @@ func queryFor(name string) match {
 	}
 }
 
-// forgeDNS has the router give each DNS query, and the answer that it would get,
-// to fn in place of answering. fn is called with the world's lock held; send
-// sends from a port of the router to the one that asked.
-func (r *rig) forgeDNS(fn func(answer []byte, send func(now time.Time, from uint16, p []byte))) {
+// takeQueries has the router give its DNS queries to fn, with the world's lock
+// held, instead of answering them. send sends to the one that asked, from a port
+// of the router.
+func (r *rig) takeQueries(fn func(query []byte, send func(from uint16, p []byte))) {
 	stack := r.Router.Stack
 	r.locked(func(time.Time) {
-		stack.HandleUDP(func(_ time.Time, src, dst netip.AddrPort, query []byte) bool {
+		stack.HandleUDP(func(now time.Time, src, dst netip.AddrPort, query []byte) bool {
 			if dst.Port() != dns.Port {
 				return false
 			}
-			if answer, ok := r.Names.Reply(nil, query); ok {
-				fn(answer, func(now time.Time, from uint16, p []byte) {
-					_ = stack.SendUDP(now, netip.AddrPortFrom(dst.Addr(), from), src, p)
-				})
-			}
+			fn(query, func(from uint16, p []byte) {
+				_ = stack.SendUDP(now, netip.AddrPortFrom(dst.Addr(), from), src, p)
+			})
 			return true
 		})
 	})
