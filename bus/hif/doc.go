@@ -25,6 +25,10 @@
 //     counts from 0.
 //   - Parse keeps no reference to its argument except where a field is a []byte and says so.
 //
+// Known by name and number only, without a struct: the requests of group CRYPTO, which no host sends in
+// its default build, the certificate blobs of group SSL, groups SIGMA and INTERNAL, and the messages
+// of power-save server builds (WIFI 100 to 102).
+//
 // The package has no state and depends on nothing; the handshake that carries messages is in the
 // device and in the driver. "Spec" in comments is the project's description of the protocol, whose
 // section numbers are given; names in capitals are those of the protocol and good for searching.

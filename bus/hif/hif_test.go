@@ -1,6 +1,7 @@
 package hif
 
 import (
+	"bytes"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -265,5 +266,22 @@ func TestNoAllocationOnTheWayOfData(t *testing.T) {
 	})
 	if allocs != 0 {
 		t.Errorf("%v allocations", allocs)
+	}
+}
+
+func TestBH13_SpareBytesOfAHeaderAreZero(t *testing.T) {
+	buf := bytes.Repeat([]byte{0xa5}, 64) // what was there before must not show
+	b := AppendMessage(buf[:0], OpClose, Close{Sock: 3, Session: 7})
+	if !bytes.Equal(b[4:8], make([]byte, 4)) {
+		t.Errorf("% x", b)
+	}
+}
+
+func TestBH14_TheLongestSendFitsAMessage(t *testing.T) {
+	if HeaderLen+TCPDataOffset+MaxSend > MaxLen || HeaderLen+UDPDataOffset+MaxSend > MaxLen || MaxLen != 1596 {
+		t.Error("a send of 1400 bytes does not fit")
+	}
+	if n := (Notice{Pending: true, Size: MaxLen}).Word() >> 2 & 0xfff; n != MaxLen {
+		t.Errorf("a notice holds %d", n)
 	}
 }
