@@ -24,6 +24,8 @@ func (f *firmware) makeNetwork() error {
 		// A static address is used at once, because hosts send as soon as they are told that the link is up; a conflict
 		// is reported and the address kept (driver-api 2.1, 2.12). Leased addresses are checked first, see startIP.
 		ACD: stack.ACD{Off: true, Keep: true},
+		// Look-ups end by our own clock, see dnsTimeout: not before that.
+		ResolveTimeout: max(d.profile.DNSTimeout, dnsTimeout),
 	})
 	if err != nil {
 		sta.Close(time.Time{})

@@ -45,8 +45,11 @@ func (f *firmware) dnsTimeout() time.Duration {
 	case f.host < hif.V19_5_4:
 		return 18 * time.Second
 	}
-	return 30 * time.Second
+	return dnsTimeout
 }
+
+// dnsTimeout is how long hosts wait for a name: [guide] in driver-api 3.6.
+const dnsTimeout = 30 * time.Second
 
 func (f *firmware) answerLookup(name string, a netip.Addr) {
 	m := hif.DNSReply{Name: name}

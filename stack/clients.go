@@ -243,6 +243,7 @@ func (s *Stack) Resolve(now time.Time, name string, tag any) error {
 	if s.resolve == nil {
 		m, err := dns.NewResolver(dns.ResolverConfig{
 			Rand:     s.cfg.Rand,
+			Timeout:  s.cfg.ResolveTimeout,
 			PortFree: func(p uint16) bool { return s.udpPortFree(ip4{}, p) },
 			OpenTCP:  s.openDNS,
 		})

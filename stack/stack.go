@@ -42,6 +42,8 @@ type Config struct {
 	MaxUDP      int        // UDP sockets; 0: 4096
 	MaxNeighbor int        // entries of the ARP cache; 0: 256
 	ARPTimeout  time.Duration
+	// ResolveTimeout is how long a name is tried in all; 0: 15 s.
+	ResolveTimeout time.Duration
 	// MaxReassembly bounds the bytes of fragments that wait for others; 0: 256 KiB.
 	MaxReassembly int
 	// NoUnreachable keeps quiet about closed UDP ports and unknown protocols.
