@@ -581,3 +581,47 @@ func BenchmarkWriteBlock1400(b *testing.B) {
 func BenchmarkReadBlock1400(b *testing.B) {
 	benchmark(b, 1400, func(m *Master, p []byte) error { return m.ReadBlock(reg.SharedMemory, p) })
 }
+
+// What a longer access left in the buffers of the master never goes out with a shorter one.
+func TestAccessesOfMixedLengths(t *testing.T) {
+	both(t, func(t *testing.T, c MasterConfig) {
+		const seed = 11
+		rnd := rand.New(rand.NewPCG(seed, 0))
+		for _, crc := range []bool{false, true} {
+			chip := newChip()
+			c.CRC = crc
+			m := NewMaster(wire{s: NewSlave(chip)}, c)
+			if err := m.Init(); err != nil {
+				t.Fatal(err)
+			}
+			for i := range 500 {
+				p := make([]byte, 1+rnd.IntN([]int{3, 40, 5000}[rnd.IntN(3)]))
+				for k := range p {
+					p[k] = byte(0xc0 + rnd.IntN(16)) // bytes that begin commands
+				}
+				at := rnd.IntN(100)
+				var err error
+				switch rnd.IntN(4) {
+				case 0:
+					err = m.WriteReg(reg.GP1, uint32(i))
+				case 1:
+					var v uint32
+					if v, err = m.ReadReg(reg.ChipID); v != reg.ChipID1500 {
+						t.Fatalf("seed %d, round %d: %#x", seed, i, v)
+					}
+				case 2:
+					if err = m.WriteBlock(reg.SharedMemory+uint32(at), p); !bytes.Equal(chip.ram[at:at+len(p)], p) {
+						t.Fatalf("seed %d, round %d: write of %d bytes differs", seed, i, len(p))
+					}
+				case 3:
+					if err = m.ReadBlock(reg.SharedMemory+uint32(at), p); !bytes.Equal(chip.ram[at:at+len(p)], p) {
+						t.Fatalf("seed %d, round %d: read of %d bytes differs", seed, i, len(p))
+					}
+				}
+				if err != nil || m.Stats().Retries != 0 {
+					t.Fatalf("seed %d, round %d: %v, %+v", seed, i, err, m.Stats())
+				}
+			}
+		}
+	})
+}
