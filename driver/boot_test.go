@@ -273,3 +273,31 @@ func fill(t *testing.T, c *driver.Client) (all []driver.Socket) {
 	}
 	return all
 }
+
+// Every phase in a chip-select window of its own, as wires without full duplex
+// need it.
+func TestSeparateWindows(t *testing.T) {
+	c := newChip(t)
+	cfg := c.config()
+	cfg.SeparateWindows = true
+	var lines []string
+	cfg.Trace = func(l string) { lines = append(lines, l) }
+	b := &bench{chip: c, d: driver.New(c, cfg)}
+	b.tasks()
+	var err error
+	b.c, err = b.d.Open()
+	check(t, err)
+	b.take()
+	b.online()
+	got := b.events()
+	s, session := b.connected()
+	check(t, s.Send([]byte("hello")))
+	check(t, s.Recv(make([]byte, 10), 0))
+	b.recvReply(hif.OpRecv, int8(s.ID()), session, "world")
+	wantLines(t, "events", got, "0 CONNECT", `0 RECV "world"`)
+	for _, want := range []string{"→ WIFI/CONN 56 bytes", "← WIFI/CON_STATE_CHANGED 12 bytes", "→ IP/SEND 93 bytes", "← IP/RECV 29 bytes"} {
+		if !slices.Contains(lines, want) {
+			t.Errorf("no line %q in the trace:\n%s", want, strings.Join(lines, "\n"))
+		}
+	}
+}
