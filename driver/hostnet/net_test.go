@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -372,6 +373,7 @@ func TestNET10_HundredsOfCycles(t *testing.T) {
 		h := b.AddHost("peer.test")
 		h.HandleTCP(7, echo)
 		h.HandleUDP(7, func(_ net.Addr, p []byte) []byte { return p })
+		before := runtime.NumGoroutine()
 		for i := range 300 {
 			network := []string{"tcp", "udp"}[i%2]
 			c, err := b.Net.DialContext(bg, network, h.Addr.String()+":7")
@@ -387,6 +389,17 @@ func TestNET10_HundredsOfCycles(t *testing.T) {
 			if err := c.Close(); err != nil {
 				t.Error(err)
 			}
+		}
+		b.Sleep(time.Minute) // the peer's end
+		// The goroutine of an actor that has ended may take a moment to be gone.
+		for range 1000 {
+			if runtime.NumGoroutine() <= before {
+				break
+			}
+			runtime.Gosched()
+		}
+		if n := runtime.NumGoroutine(); n > before {
+			t.Errorf("%d goroutines, %d before", n, before)
 		}
 		for i := range driver.MaxTCPSockets + driver.MaxUDPSockets {
 			typ := driver.Stream
