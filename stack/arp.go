@@ -45,6 +45,7 @@ type neighbor struct {
 type neighbors struct {
 	m              map[ip4]*neighbor
 	oldest, newest *neighbor
+	last           *neighbor // the latest that was asked for
 }
 
 func (c *neighbors) unlink(n *neighbor) {
@@ -73,6 +74,9 @@ func (c *neighbors) append(n *neighbor) {
 
 func (c *neighbors) remove(n *neighbor) {
 	c.unlink(n)
+	if c.last == n {
+		c.last = nil
+	}
 	delete(c.m, n.ip)
 	n.dead, n.queue = true, nil
 }
@@ -81,7 +85,11 @@ func (c *neighbors) remove(n *neighbor) {
 // the cache is full of entries that must stay.
 func (s *Stack) neighbor(ip ip4) *neighbor {
 	c := &s.neighbors
+	if c.last != nil && c.last.ip == ip {
+		return c.last
+	}
 	if n := c.m[ip]; n != nil {
+		c.last = n
 		return n
 	}
 	if !s.mayBeNeighbor(ip) {

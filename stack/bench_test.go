@@ -60,6 +60,7 @@ func (l *benchLink) run() {
 				l.stacks[1-i].Input(l.now, f)
 				quiet = false
 			}
+			r.head, r.tail = 0, 0 // the frames used last are warm
 		}
 		if quiet {
 			return

@@ -94,7 +94,7 @@ func (s *Stack) sendEchoReply(now time.Time, src, dst ip4, id, seq uint16, body 
 // sendICMP sends a message, in fragments if it is long.
 func (s *Stack) sendICMP(now time.Time, src, dst ip4, ttl uint8, h wire.ICMP, body []byte) error {
 	s.stats.ICMP.Out++
-	ip := ipHeader{proto: wire.ProtoICMP, src: src, dst: dst, ttl: s.ttl(ttl), id: s.nextID(src, dst)}
+	ip := ipHeader{proto: wire.ProtoICMP, src: src, dst: dst, ttl: s.ttl(ttl), id: s.nextID(dst)}
 	n := wire.ICMPLen + len(body)
 	if ipLen+n > s.cfg.MTU {
 		return s.sendFragments(now, ip, h.Append(make([]byte, 0, n), body), nil)

@@ -32,7 +32,7 @@ func (h *ipHeader) put(b []byte, n int) {
 	b[8], b[9], b[10], b[11] = h.ttl, byte(h.proto), 0, 0
 	copy(b[12:16], h.src[:])
 	copy(b[16:20], h.dst[:])
-	binary.BigEndian.PutUint16(b[10:12], wire.Checksum(b[:ipLen]))
+	binary.BigEndian.PutUint16(b[10:12], ^wire.Fold(sumWords(0, b[:ipLen])))
 }
 
 // ttl returns v, or the default if v is 0 (IP-8).
@@ -43,11 +43,18 @@ func (s *Stack) ttl(v uint8) uint8 {
 	return s.cfg.TTL
 }
 
-// nextID returns an identification for a packet that may be fragmented: a hash of a counter and the addresses, so that it does not
-// repeat soon for one destination and says nothing to another (IP-18; RFC 6864, 5.1; S-09). Packets with DF have 0.
-func (s *Stack) nextID(src, dst ip4) uint16 {
-	s.ipID++
-	return s.ipID + uint16(s.hash(tuple{endpoint{src, 0}, endpoint{dst, 0}}))
+// nextID returns an identification for a packet that may be fragmented: from one of many counters with random starts, chosen by a keyed hash of the
+// destination. So it does not repeat soon for one destination, and tells hardly anything about traffic to others (IP-18; RFC 6864, 5.1; S-09).
+func (s *Stack) nextID(dst ip4) uint16 {
+	if s.ids == nil {
+		s.ids = new([64]uint16)
+		for i := range s.ids {
+			s.ids[i] = uint16(s.rand())
+		}
+	}
+	c := &s.ids[(uint64(u32(dst))^s.secret[0])*(s.secret[1]|1)>>58]
+	*c++
+	return *c
 }
 
 func (s *Stack) inputIP(now time.Time, srcMAC wire.MAC, group bool, b []byte) {

@@ -57,7 +57,9 @@ type Stack struct {
 
 	base time.Time   // the time of instant 0
 	last tcp.Instant // the latest instant seen
-	told tcp.Instant // the deadline that the owner knows
+
+	lastNow time.Time   // what at was called with last
+	told    tcp.Instant // the deadline that the owner knows
 
 	addr    ip4 // 0: none
 	mask    uint32
@@ -92,7 +94,7 @@ type Stack struct {
 	pings   []*ping
 	groups  []group
 	bucket  bucket
-	ipID    uint16
+	ids     *[64]uint16 // see nextID
 	client  *dhcpClient
 	server  *dhcpServer
 	lease   *dhcp.Lease
@@ -127,7 +129,6 @@ func New(c Config) (*Stack, error) {
 	}
 	s := &Stack{cfg: c}
 	s.secret = tcp.Secret{s.rand(), s.rand()}
-	s.ipID = uint16(s.rand())
 	return s, nil
 }
 
@@ -144,6 +145,10 @@ func (s *Stack) jitter(d time.Duration) time.Duration { return time.Duration(s.r
 // at turns the owner's time into an instant. Instants never go back: a time a little older than the latest counts as that one, and a clock
 // that was set back goes on from where it was, which shifts all deadlines with it.
 func (s *Stack) at(now time.Time) tcp.Instant {
+	if now == s.lastNow { // many frames come at one time
+		return s.last
+	}
+	s.lastNow = now
 	if s.base.IsZero() {
 		s.base = now.Add(-time.Hour)
 	}

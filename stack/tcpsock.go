@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"encoding/binary"
 	"io"
 	"net/netip"
 	"time"
@@ -22,6 +23,7 @@ type tcpSock struct {
 	id, gen   uint32
 	heap      int32  // 1 + index in the timer heap; 0: not there
 	ackedSeq  uint32 // SND.UNA as of the latest Acked
+	ipSum     uint32 // see putIP
 	neigh     *neighbor
 	ln        *listener // while its owner has not accepted it
 	next      *tcpSock  // accept queue, spares
@@ -91,6 +93,7 @@ func (s *Stack) newTCP(key tuple) *tcpSock {
 		s.tcpSlots = append(s.tcpSlots, nil)
 	}
 	k.gen, k.key, k.wantAcked = s.nextGen(), key, true
+	k.ipSum = ipSum(key)
 	s.tcpSlots[k.id] = k
 	if s.tcps == nil {
 		s.tcps = make(map[tuple]*tcpSock)
@@ -225,9 +228,7 @@ func (s *Stack) afterTCP(now time.Time, t tcp.Instant, k *tcpSock, c tcp.Change)
 // sendTCP puts the IP and Ethernet headers before the segment of n bytes in b.
 func (s *Stack) sendTCP(now time.Time, t tcp.Instant, k *tcpSock, b []byte, n int) {
 	s.stats.TCP.Out++
-	// TCP never makes fragments (IP-24): DF is set, and the identification of such packets is free (RFC 6864, 4.1).
-	h := ipHeader{proto: wire.ProtoTCP, src: k.key.local.ip, dst: k.key.remote.ip, ttl: s.ttl(k.ttl), tos: k.tos, frag: ipDF}
-	h.put(b[ipStart:], n)
+	k.putIP(b[ipStart:payStart], s.ttl(k.ttl), n)
 	nb := k.neigh
 	if nb == nil || nb.dead {
 		if nb = s.neighborOf(k); nb == nil {
@@ -241,6 +242,27 @@ func (s *Stack) sendTCP(now time.Time, t tcp.Instant, k *tcpSock, b []byte, n in
 	}
 	s.stats.IP.Out++
 	s.sendVia(now, t, nb, b, payStart+n)
+}
+
+// putIP writes the IP header for a segment of n bytes; ipSum has the sum of what is always the same in it. TCP never makes
+// fragments (IP-24): DF is set, and the identification of such packets is free (RFC 6864, 4.1).
+func (k *tcpSock) putIP(b []byte, ttl uint8, n int) {
+	_ = b[ipLen-1]
+	total := uint32(ipLen + n)
+	binary.BigEndian.PutUint32(b[0:], 0x4500_0000|uint32(k.tos)<<16|total)
+	binary.BigEndian.PutUint32(b[4:], ipDF)
+	sum := k.ipSum + uint32(k.tos) + total + uint32(ttl)<<8
+	sum = sum>>16 + sum&0xffff
+	sum += sum >> 16
+	binary.BigEndian.PutUint32(b[8:], uint32(ttl)<<24|uint32(wire.ProtoTCP)<<16|uint32(uint16(^sum)))
+	copy(b[12:16], k.key.local.ip[:])
+	copy(b[16:20], k.key.remote.ip[:])
+}
+
+// ipSum is the sum of the words of an IP header that are the same in all packets of a connection.
+func ipSum(t tuple) uint32 {
+	src, dst := u32(t.local.ip), u32(t.remote.ip)
+	return 0x4500 + ipDF + uint32(wire.ProtoTCP) + src>>16 + src&0xffff + dst>>16 + dst&0xffff
 }
 
 func (s *Stack) neighborOf(k *tcpSock) *neighbor {

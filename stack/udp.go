@@ -347,7 +347,7 @@ func (s *Stack) sendUDP(now time.Time, src, dst endpoint, p []byte, ttl, tos uin
 	} else {
 		d = make([]byte, n)
 	}
-	h.id = s.nextID(src.ip, dst.ip)
+	h.id = s.nextID(dst.ip)
 	binary.BigEndian.PutUint16(d[0:], src.port)
 	binary.BigEndian.PutUint16(d[2:], dst.port)
 	binary.BigEndian.PutUint16(d[4:], uint16(n))

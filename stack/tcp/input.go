@@ -28,8 +28,7 @@ func (c *Conn) Input(now Instant, seg *wire.TCP, data []byte) Change {
 // ACK, with nothing unusual on either side (header prediction).
 func (c *Conn) predicted(seg *wire.TCP, n int) bool {
 	if c.state != StateEstablished || seg.Flags&^wire.PSH != wire.ACK || seg.Seq != c.rcv.nxt ||
-		uint32(seg.Wnd)<<c.sndScale != c.snd.wnd || seg.Opt.TS != c.has(flagTS) ||
-		c.ooo != nil || c.cc.fast || c.snd.pos != c.snd.nxt || c.has(flagUserClosed) {
+		seg.Opt.TS != c.has(flagTS) || c.ooo != nil || c.cc.fast || c.snd.pos != c.snd.nxt || c.has(flagUserClosed) {
 		return false
 	}
 	if seg.Opt.TS && int32(seg.Opt.TSVal-c.tsRecent) < 0 {
@@ -46,6 +45,9 @@ func (c *Conn) inputPredicted(now Instant, seg *wire.TCP, data []byte) Change {
 	if seg.Opt.TS && wire.SeqLEQ(seg.Seq, c.rcv.acked) {
 		c.tsRecent, c.tsRecentAt = seg.Opt.TSVal, now
 	}
+	// Next in order and no older an ACK: its window is the latest.
+	c.snd.wnd = uint32(seg.Wnd) << c.sndScale
+	c.snd.maxWnd = max(c.snd.maxWnd, c.snd.wnd)
 	c.snd.wl1, c.snd.wl2 = seg.Seq, seg.Ack
 	if len(data) == 0 {
 		return c.newAck(now, seg)

@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"time"
 
 	"github.com/understudy-net/understudy/wire"
@@ -218,37 +219,40 @@ func (c *Conn) outputProbe(now Instant, b []byte) int {
 // emit writes a segment with n bytes of the send buffer from seq on. It carries the latest ACK and window, so
 // whatever ACK was due is done.
 func (c *Conn) emit(now Instant, b []byte, seq uint32, f wire.TCPFlags, n int) int {
-	binary.BigEndian.PutUint32(b[0:4], c.ports)
-	binary.BigEndian.PutUint32(b[4:8], seq)
-	binary.BigEndian.PutUint32(b[8:12], 0)
-	wnd := uint16(0)
+	hlen, wnd, ack := wire.TCPMinLen, uint16(0), uint32(0)
 	if f&wire.ACK != 0 {
-		binary.BigEndian.PutUint32(b[8:12], c.rcv.nxt)
+		ack = c.rcv.nxt
 	}
-	hlen := wire.TCPMinLen
+	acc := c.pseudo
 	switch {
 	case f&wire.SYN != 0:
-		hlen += c.synOptions(now, b[hlen:hlen:MaxHeader])
+		o := c.synOptions(now, b[hlen:hlen:MaxHeader])
+		acc = wire.Sum(acc, b[hlen:hlen+o])
+		hlen += o
 		wnd = c.synWindow()
 	case f&wire.RST != 0: // neither options nor window
 	default:
 		if c.has(flagTS) { // TS-1: in every segment
+			val, ecr := c.tsNow(now), c.tsRecent
 			binary.BigEndian.PutUint32(b[20:24], 0x0101080a)
-			binary.BigEndian.PutUint32(b[24:28], c.tsNow(now))
-			binary.BigEndian.PutUint32(b[28:32], c.tsRecent)
+			binary.BigEndian.PutUint32(b[24:28], val)
+			binary.BigEndian.PutUint32(b[28:32], ecr)
+			acc += swapped(0x0101080a) + swapped(val) + swapped(ecr)
 			hlen += tsLen
 		}
 		wnd = c.announce()
 	}
-	b[12], b[13] = byte(hlen<<2), byte(f)
-	binary.BigEndian.PutUint16(b[14:16], wnd)
-	binary.BigEndian.PutUint32(b[16:20], 0) // checksum, urgent pointer
-	acc := wire.AddUint16(c.pseudo, uint16(hlen+n))
-	acc = wire.Sum(acc, b[:hlen])
+	// Words are summed as they are written: reading them back would have to wait for the stores. They are too few for a carry.
+	word := uint32(hlen)<<26 | uint32(f)<<16 | uint32(wnd)
+	binary.BigEndian.PutUint32(b[0:4], c.ports)
+	binary.BigEndian.PutUint32(b[4:8], seq)
+	binary.BigEndian.PutUint32(b[8:12], ack)
+	binary.BigEndian.PutUint32(b[12:16], word)
+	acc += swapped(c.ports) + swapped(seq) + swapped(ack) + swapped(word) + swapped(uint32(hlen+n))
 	if n > 0 {
 		acc = c.snd.buf.sumCopy(acc, b[hlen:hlen+n], int(seq-c.snd.base))
 	}
-	binary.BigEndian.PutUint16(b[16:18], ^wire.Fold(acc))
+	binary.BigEndian.PutUint32(b[16:20], uint32(^wire.Fold(acc))<<16) // and an urgent pointer of 0
 	if f&wire.ACK != 0 {
 		c.clear(flagAckNow)
 		c.ackAt, c.unacked = 0, 0
@@ -256,6 +260,9 @@ func (c *Conn) emit(now Instant, b []byte, seq uint32, f wire.TCPFlags, n int) i
 	}
 	return hlen + n
 }
+
+// swapped is the word v, written in network order, as wire.Sum reads it.
+func swapped(v uint32) uint64 { return uint64(bits.ReverseBytes32(v)) }
 
 // synOptions appends the options of SYN or SYN,ACK. In a SYN,ACK only what the peer offered (RFC 7323, 2.2 and 3.2).
 func (c *Conn) synOptions(now Instant, b []byte) int {

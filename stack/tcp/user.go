@@ -286,3 +286,6 @@ func (c *Conn) Kill(cause Cause) Change {
 	c.clear(flagRST)
 	return c.die(cause)
 }
+
+// Pseudo returns the sum of the pseudo-header but for the length, which is the same for both directions.
+func (c *Conn) Pseudo() uint64 { return c.pseudo }
