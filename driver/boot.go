@@ -33,11 +33,11 @@ type versions struct {
 func (d *Driver) startUp() error {
 	err := d.bringUp()
 	if err != nil {
-		d.state, d.err = StateError, err
+		d.become(StateError, err)
 		d.trace("driver: start-up failed: %v", err)
 		return err
 	}
-	d.state, d.err = StateReady, nil
+	d.become(StateReady, nil)
 	d.trace("driver: ready, chip %#x, firmware %v, MAC %v", d.chipID, d.versions.active.Firmware, d.mac)
 	return nil
 }

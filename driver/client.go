@@ -25,6 +25,9 @@ const (
 // has finished it fails with ErrNotReady, which wraps the cause if start-up
 // failed. It stands for WDRV_WINC_Open.
 func (d *Driver) Open() (*Client, error) {
+	if d.Status() == StateBusy { // start-up has the lock
+		return nil, ErrNotReady
+	}
 	d.lock()
 	defer d.unlock()
 	if err := d.ready(); err != nil {

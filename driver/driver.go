@@ -3,6 +3,7 @@ package driver
 import (
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/understudy-net/understudy/bus"
@@ -46,6 +47,10 @@ type Driver struct {
 	port bus.Port
 	spi  *spi.Master
 	sig  chan struct{} // the interrupt line fell, or Run must look
+
+	// verdict is state and err for those who must not wait for the lock, which
+	// start-up holds for as long as it takes.
+	verdict atomic.Pointer[verdict]
 
 	// All that follows is guarded by cfg.Lock.
 
@@ -97,7 +102,8 @@ type Stats struct {
 // Nothing touches the chip yet: start-up happens in the first Tasks or in Run.
 // It stands for WDRV_WINC_Initialize.
 func New(port bus.Port, cfg Config) *Driver {
-	d := &Driver{cfg: cfg.withDefaults(), port: port, sig: make(chan struct{}, 1), state: StateBusy}
+	d := &Driver{cfg: cfg.withDefaults(), port: port, sig: make(chan struct{}, 1)}
+	d.become(StateBusy, nil)
 	d.spi = spi.NewMaster(port, spi.MasterConfig{Sleep: d.cfg.Sleep, MultiWindow: cfg.SeparateWindows})
 	onIRQ := d.cfg.OnIRQ
 	port.OnIRQ(func() {
@@ -109,22 +115,25 @@ func New(port bus.Port, cfg Config) *Driver {
 	return d
 }
 
-// Status never blocks on the network or on start-up's pauses longer than the
-// driver's lock does. It stands for WDRV_WINC_Status and, together with Err,
-// for WDRV_WINC_StatusExt.
-func (d *Driver) Status() State {
-	d.lock()
-	defer d.unlock()
-	return d.state
+type verdict struct {
+	state State
+	err   error
 }
 
-// Err is the cause of StateError: it matches ErrDeviceNotFound (extended
-// status -11), ErrDeviceFailure (-12) or ErrBus. In other states it is nil.
-func (d *Driver) Err() error {
-	d.lock()
-	defer d.unlock()
-	return d.err
+// become is the one way to another state. Lock held.
+func (d *Driver) become(s State, err error) {
+	d.state, d.err = s, err
+	d.verdict.Store(&verdict{s, err})
 }
+
+// Status never blocks. It stands for WDRV_WINC_Status and, together with Err,
+// for WDRV_WINC_StatusExt.
+func (d *Driver) Status() State { return d.verdict.Load().state }
+
+// Err is the cause of StateError: it matches ErrDeviceNotFound (extended
+// status -11), ErrDeviceFailure (-12) or ErrBus. In other states it is nil. It
+// never blocks.
+func (d *Driver) Err() error { return d.verdict.Load().err }
 
 // Stats returns the counters.
 func (d *Driver) Stats() Stats {
@@ -143,7 +152,7 @@ func (d *Driver) Config() Config { return d.cfg }
 func (d *Driver) Restart() error {
 	d.lock()
 	d.shutDown()
-	d.state, d.err = StateBusy, nil
+	d.become(StateBusy, nil)
 	err := d.startUp()
 	d.unlock()
 	d.changed()
@@ -168,7 +177,7 @@ func (d *Driver) Close() error {
 		return nil
 	}
 	d.shutDown()
-	d.state, d.err = StateUninitialised, nil
+	d.become(StateUninitialised, nil)
 	d.onSocket, d.onResolve = nil, nil
 	d.powerDown()
 	d.unlock()
@@ -180,7 +189,7 @@ func (d *Driver) Close() error {
 // for it is told. Only the pump calls it. Lock held.
 func (d *Driver) fail(err error) {
 	d.trace("driver: %v", err)
-	d.state, d.err = StateError, fmt.Errorf("%w: %w", ErrDeviceFailure, err)
+	d.become(StateError, fmt.Errorf("%w: %w", ErrDeviceFailure, err))
 	if d.conn.linked || d.conn.joining || d.conn.leaving {
 		d.linkLost(ConnEvent{State: Disconnected, Err: ErrUnknown})
 	}

@@ -128,7 +128,7 @@ func (d *Driver) Run(stop interface {
 	}
 	d.running = true
 	if d.state == StateUninitialised {
-		d.state, d.err = StateBusy, nil
+		d.become(StateBusy, nil)
 	}
 	d.unlock()
 

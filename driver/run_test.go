@@ -58,6 +58,27 @@ func TestRunUntilCancelled(t *testing.T) {
 	})
 }
 
+// Start-up holds the driver's lock; Status does not wait for it.
+func TestLIF01_StatusDuringStartUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChip(t)
+		c.bootTime = 0
+		d := driver.New(c, driver.Config{})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- d.Run(ctx) }()
+		time.Sleep(50 * time.Millisecond)
+		start := time.Now()
+		_, err := d.Open()
+		wantErr(t, "Open", err, driver.ErrNotReady)
+		if s := d.Status(); s != driver.StateBusy || !time.Now().Equal(start) {
+			t.Error(s, time.Since(start))
+		}
+		cancel()
+		<-ended
+	})
+}
+
 func TestRunEndsWithClose(t *testing.T) {
 	running(t, func(b *bench, l lock, cancel func(), ended chan error) {
 		b.d.Close()

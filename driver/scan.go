@@ -24,24 +24,6 @@ type ScanResult struct {
 	Auth    AuthType
 }
 
-// ScanParams are the timings of scans; zero leaves a value unchanged. The
-// ranges are checked by the next Scan.
-type ScanParams struct {
-	Slots   uint8         // per channel, at least 1; default 2
-	Active  time.Duration // of a slot in an active scan, 10 to 250 ms; default 30 ms
-	Passive time.Duration // on a channel in a passive scan; default 300 ms
-	Probes  uint8         // per slot, 1 or 2; default 2
-}
-
-// ScanMatch says when a scan ends.
-type ScanMatch uint8
-
-// The modes.
-const (
-	ScanAll   ScanMatch = 0 // find all networks
-	ScanFirst ScanMatch = 1 // stop at the first
-)
-
 // scanState is guarded by the driver's lock.
 type scanState struct {
 	params  ScanParams
@@ -190,75 +172,6 @@ func (c *Client) ScanResult() (ScanResult, error) {
 	return d.scan.result, nil
 }
 
-// SetScan sets the timings of later scans. It stands for
-// WDRV_WINC_BSSFindSetScanParameters.
-func (c *Client) SetScan(p ScanParams) error {
-	d, err := c.enter()
-	if err != nil {
-		return err
-	}
-	defer d.unlock()
-	s := &d.scan.params
-	if p.Slots != 0 {
-		s.Slots = p.Slots
-	}
-	if p.Active != 0 {
-		s.Active = p.Active
-	}
-	if p.Passive != 0 {
-		s.Passive = p.Passive
-	}
-	if p.Probes != 0 {
-		s.Probes = p.Probes
-	}
-	return nil
-}
-
-// SetScanRSSI sets the signal, in dBm and negative, above which a reconnect
-// takes the network it knew without a full scan; default -45. The range is
-// checked by the next Scan. It stands for WDRV_WINC_BSSFindSetRSSIThreshold.
-func (c *Client) SetScanRSSI(dBm int8) error {
-	d, err := c.enter()
-	if err != nil {
-		return err
-	}
-	defer d.unlock()
-	d.scan.rssi = dBm
-	return nil
-}
-
-// Channel masks for SetChannels.
-const (
-	ChannelsNorthAmerica uint16 = hif.RegionNorthAmerica
-	ChannelsEurope       uint16 = hif.RegionEurope
-	ChannelsAsia         uint16 = hif.RegionAsia
-)
-
-// SetChannels allows the channels of mask, bit n-1 for channel n. It stands for
-// WDRV_WINC_BSSFindSetEnabledChannels.
-func (c *Client) SetChannels(mask uint16) error {
-	d, err := c.enter()
-	if err != nil {
-		return err
-	}
-	defer d.unlock()
-	return send(d, hif.OpSetScanRegion, hif.ScanRegion{Mask: mask})
-}
-
-// SetScanMatch says when scans end, until the device is reset. It stands for
-// WDRV_WINC_BSSFindSetScanMatchMode.
-func (c *Client) SetScanMatch(m ScanMatch) error {
-	if !c.valid() || m > ScanFirst {
-		return ErrInvalid
-	}
-	d, err := c.enter()
-	if err != nil {
-		return err
-	}
-	defer d.unlock()
-	return send(d, hif.OpSetStopScan, hif.Setting{Value: uint8(m)})
-}
-
 // ScanCount is the number of networks that the last scan found, 0 while one
 // runs. It stands for WDRV_WINC_BSSFindGetNumBSSResults.
 func (c *Client) ScanCount() int {
@@ -278,65 +191,4 @@ func (c *Client) Scanning() bool {
 	}
 	defer d.unlock()
 	return d.scan.running
-}
-
-// handleScanDone asks for the first result, or reports that there is none.
-// Lock held.
-func (d *Driver) handleScanDone(m hif.ScanDone) {
-	s := &d.scan
-	if !s.running {
-		d.stats.Stale++
-		return
-	}
-	s.running, s.count = false, int(m.Count)
-	if m.State != 0 {
-		s.count, s.err = 0, fmt.Errorf("%w: the scan failed with code %d", ErrRequest, m.State)
-	}
-	if s.count > 0 {
-		if err := d.askResult(0); err != nil {
-			s.count, s.err = 0, err
-		}
-	}
-	d.hook(Notice{Kind: NoticeScanDone, N: s.count, Err: s.err})
-	if s.count == 0 {
-		d.scanned(0, nil)
-	}
-}
-
-// handleScanResult caches the result and delivers it. Lock held.
-func (d *Driver) handleScanResult(m hif.ScanResult) {
-	s := &d.scan
-	if !s.asking || int(m.Index) != s.next {
-		d.stats.Stale++
-		return
-	}
-	s.asking, s.has = false, true
-	s.next++
-	s.result = ScanResult{
-		SSID: m.SSID, BSSID: m.BSSID, Channel: Channel(m.Channel), RSSI: m.RSSI, Auth: AuthType(m.Security),
-	}
-	d.hook(Notice{Kind: NoticeScanResult, N: s.next, Scan: s.result})
-	r := s.result
-	d.scanned(s.next, &r)
-}
-
-// scanned calls the function of the scan in its turn; if it wants more, the
-// next result is asked for, else its slot is cleared. Lock held.
-func (d *Driver) scanned(i int, r *ScanResult) {
-	fn, n := d.scan.fn, d.scan.count
-	if fn == nil {
-		return
-	}
-	d.postClient(func() {
-		more := fn(i, n, r)
-		d.lock()
-		defer d.unlock()
-		s := &d.scan
-		if s.running || s.asking { // fn has begun something else
-			return
-		}
-		if !more || r == nil || s.next >= s.count || d.askResult(s.next) != nil {
-			s.fn = nil
-		}
-	})
 }
