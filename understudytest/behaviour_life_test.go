@@ -212,15 +212,7 @@ func TestLIF10_NoCallbackBeforeTheCallReturns(t *testing.T) {
 		peer := r.AddHost("peer.test")
 		sender := r.peerSocket(peer, 99)
 		s, u := r.stream(), r.bound(driver.Datagram, 9)
-		running, open := false, false
-		gate := func() bool { return open }
-		r.Client.OnSocket(func(s driver.Socket, m driver.Msg) {
-			if !running { // the first callback blocks the dispatcher
-				running = true
-				r.until(time.Minute, gate)
-			}
-			r.tell(s, m)
-		})
+		release := r.hold()
 		returned := map[string]int{} // place in the trace
 		did := func(what string, err error) {
 			r.t.Helper()
@@ -238,21 +230,17 @@ func TestLIF10_NoCallbackBeforeTheCallReturns(t *testing.T) {
 		did("Echo", r.Client.Echo(peer.Addr, 0, hear[driver.EchoReply](r)))
 		did("Resolve", r.Client.Resolve("peer.test"))
 		did("RSSI", ignoreRetry(r.Client.RSSI(hear[int8](r))))
-		if !running {
-			r.fatalf("no callback ran")
-		}
-		r.nothingMore("the dispatcher is blocked")
+		r.nothingMore("the dispatcher is held")
 
-		open = true
-		r.notef("the dispatcher is let go")
 		after := r.mark()
+		release()
 		follows := func(what string, e *event) {
 			r.t.Helper()
 			if e.n < after || e.n < returned[what] {
 				r.fatalf("the callback of %s ran before the call returned", what)
 			}
 		}
-		_, e := wantWithin[driver.BindMsg](r, s, time.Minute)
+		_, e := wantWithin[driver.BindMsg](r, s, patience)
 		follows("Bind", e)
 		_, e = wantWithin[driver.ListenMsg](r, s, patience)
 		follows("Listen", e)

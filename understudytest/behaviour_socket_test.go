@@ -173,63 +173,147 @@ func TestSOC09_CallsOnAClosedSocket(t *testing.T) {
 	})
 }
 
+// successor closes old and returns a new socket with the same id, of which there
+// must be no other free.
+func (r *rig) successor(old driver.Socket) driver.Socket {
+	r.t.Helper()
+	r.close(old)
+	typ := driver.Stream
+	if old.ID() >= driver.MaxTCPSockets {
+		typ = driver.Datagram
+	}
+	s := r.socket(typ)
+	if s.ID() != old.ID() || s == old {
+		r.fatalf("%v after %v: want the same id, and not the same socket", s, old)
+	}
+	return s
+}
+
 func TestSOC10_NoEventsOfAnEarlierOwner(t *testing.T) {
-	behave(t, func(r *rig) {
-		peer, silent := r.AddHost("peer.test"), r.puppet()
+	t.Run("answers that lie ready", answersThatLieReady)
+	t.Run("requests under way", requestsUnderWay)
+	t.Run("events that wait", eventsThatWait)
+}
+
+// The answer for the old socket lies ready when that is closed, and the new one
+// asks the same at once, for which the answer is another.
+func answersThatLieReady(t *testing.T) {
+	withPeer(t, func(r *rig, peer datagramPeer) {
 		r.take(6, driver.Stream) // so that the id is the same each time
 		r.take(3, driver.Datagram)
-
-		successor := func(what string, old driver.Socket) {
-			r.t.Helper()
-			r.close(old)
-			typ := driver.Stream
-			if old.ID() >= driver.MaxTCPSockets {
-				typ = driver.Datagram
-			}
-			fresh := r.socket(typ)
-			if fresh.ID() != old.ID() || fresh == old {
-				r.fatalf("%v after %v: want the same id, and not the same socket", fresh, old)
-			}
-			r.quiet(time.Minute, "after "+what+" on the socket before")
-			r.bind(fresh, 2000, nil) // it is none the worse for it
-			r.close(fresh)
-		}
 		any80 := netip.MustParseAddrPort("0.0.0.0:80")
+		end := func(s driver.Socket) {
+			r.t.Helper()
+			r.quiet(time.Minute, "all was answered")
+			r.close(s)
+		}
 
 		s := r.stream()
 		r.ok("Bind", s.Bind(any80))
-		successor("Bind", s)
+		s = r.successor(s)
+		r.bind(s, 0, driver.ErrSockAddress)
+		end(s)
 
 		s = r.bound(driver.Stream, 80)
 		r.ok("Listen", s.Listen(1))
-		successor("Listen", s)
+		s = r.successor(s)
+		r.ok("Listen", s.Listen(1))
+		r.verdict("LISTEN", s, want[driver.ListenMsg](r, s).Err, driver.ErrSockInvalid)
+		end(s)
 
 		s = r.stream()
+		r.ok("Connect", s.Connect(netip.AddrPortFrom(peer.Addr, 0))) // which is impossible
+		s = r.successor(s)
+		r.connect(s, netip.AddrPortFrom(peer.Addr, 81), driver.ErrConnAborted)
+		end(s)
+
+		s, c := r.dial(peer.Host, 80)
+		r.peerWrites(c, "hello")
+		r.Sleep(time.Second)
+		r.recv(s, 100)
+		s = r.successor(s)
+		r.recv(s, 100)
+		r.wantEnd(s, driver.ErrSockInvalid)
+		end(s)
+
+		u := r.bound(driver.Datagram, 9)
+		r.ok("SendTo", u.SendTo([]byte("hello"), peer.at))
+		u = r.successor(u)
+		r.ok("SendTo", u.SendTo([]byte("x"), netip.AddrPort{}))
+		r.verdict("SENDTO", u, want[driver.SendToMsg](r, u).Err, driver.ErrAddrRequired)
+		end(u)
+
+		u = r.bound(driver.Datagram, 9)
+		r.sendTo(u, []byte("hello"), peer.at)
+		r.ok("Send", u.Send([]byte("hello")))
+		u = r.successor(u)
+		r.ok("Send", u.Send([]byte("x")))
+		r.verdict("SEND", u, want[driver.SendMsg](r, u).Err, driver.ErrAddrRequired)
+		end(u)
+
+		u = r.bound(driver.Datagram, 9)
+		peer.sends("hello", 9)
+		r.Sleep(time.Second)
+		r.recvFrom(u, 100)
+		u = r.successor(u)
+		r.recvFrom(u, 100)
+		r.verdict("RECVFROM", u, want[driver.RecvFromMsg](r, u).Err, driver.ErrSockInvalid)
+		end(u)
+	})
+}
+
+// The network goes on with what the old socket has asked for.
+func requestsUnderWay(t *testing.T) {
+	behave(t, func(r *rig) {
+		peer, silent := r.AddHost("peer.test"), r.puppet()
+		r.take(6, driver.Stream)
+		unharmed := func(old driver.Socket, what string) {
+			r.t.Helper()
+			s := r.successor(old)
+			r.quiet(time.Minute, "after "+what+" on the socket before")
+			r.bind(s, 2000, nil)
+			r.close(s)
+		}
+		s := r.stream()
 		r.ok("Connect", s.Connect(netip.AddrPortFrom(peer.Addr, 81))) // will be refused
-		successor("Connect", s)
+		unharmed(s, "Connect")
 
 		s = r.stream()
-		r.ok("Connect", s.Connect(netip.AddrPortFrom(silent.addr, 81))) // will not be answered
-		successor("Connect to nobody", s)
+		r.ok("Connect", s.Connect(silent.port(81))) // will not be answered
+		unharmed(s, "Connect to nobody")
 
 		s, c := r.dial(peer, 80)
 		r.ok("Send", s.Send([]byte("hello")))
-		successor("Send", s)
+		unharmed(s, "Send")
 		c.Close()
 
 		s, c = r.dial(peer, 80)
-		r.recv(s, 100)
+		r.ok("Recv", s.Recv(make([]byte, 10), 10*time.Second))
 		r.peerWrites(c, "too late")
-		successor("Recv", s)
+		unharmed(s, "Recv")
 		c.Close()
+	})
+}
 
-		u := r.bound(driver.Datagram, 9)
-		r.ok("SendTo", u.SendTo([]byte("x"), netip.AddrPortFrom(peer.Addr, 99)))
-		successor("SendTo", u)
-
-		u = r.bound(driver.Datagram, 9)
-		r.ok("RecvFrom", u.RecvFrom(make([]byte, 10), 10*time.Second))
-		successor("RecvFrom", u)
+// Events that wait for the dispatcher when their socket is closed are void.
+func eventsThatWait(t *testing.T) {
+	withPeer(t, func(r *rig, peer datagramPeer) {
+		r.take(6, driver.Stream)
+		r.take(3, driver.Datagram)
+		s, u := r.stream(), r.bound(driver.Datagram, 9)
+		release := r.hold()
+		r.ok("Bind", s.Bind(netip.MustParseAddrPort("0.0.0.0:80")))
+		r.ok("SendTo", u.SendTo([]byte("x"), peer.at))
+		before := r.Driver.Stats().Received
+		r.Sleep(time.Second)
+		r.ok("Tasks", r.Driver.Tasks())
+		if n := r.Driver.Stats().Received - before; n != 2 {
+			r.fatalf("%d messages were taken, want 2", n)
+		}
+		r.successor(s)
+		r.successor(u)
+		release()
+		r.quiet(patience, "their sockets are closed")
 	})
 }
 

@@ -137,6 +137,31 @@ func hear[T any](r *rig) func(T) { return func(v T) { r.tell(none, v) } }
 // none is the socket of events that are about none.
 var none driver.Socket
 
+// hold blocks the dispatcher, in a callback, until release is called: events are
+// taken from the device and wait.
+func (r *rig) hold() (release func()) {
+	r.t.Helper()
+	held, open := false, false
+	r.Client.OnResolve(func(string, netip.Addr) {
+		held = true
+		r.notef("the dispatcher is held")
+		r.until(time.Hour, func() bool { return open })
+	})
+	r.ok("Resolve", r.Client.Resolve("10.9.0.1")) // is answered at once
+	r.Sleep(time.Millisecond)
+	if !held {
+		r.fatalf("the callback that is to be held did not run")
+	}
+	r.attach()
+	return func() {
+		open = true
+		r.notef("the dispatcher is let go")
+		r.World.Lock()
+		r.World.Wake(&r.q)
+		r.World.Unlock()
+	}
+}
+
 // want takes the next event of type M about s, for which it waits a little.
 func want[M any](r *rig, s driver.Socket) M {
 	r.t.Helper()
