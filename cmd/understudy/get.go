@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"time"
@@ -13,6 +14,8 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/understudy-net/understudy/uplink/user"
 )
 
 func terminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
@@ -36,8 +39,17 @@ This host's loopback is http://host.internal/, with --allow-host.`,
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 			return usagef("get %s: want a URL such as http://example.com/file", args[0])
 		}
+		if loopback(u.Hostname()) {
+			return usagef("get %s: %s would be the device itself; this host's loopback is %s, with --allow-host", args[0], u.Hostname(), user.HostName)
+		}
 		return h.get(ctx, std, p, u.String(), output)
 	})
+}
+
+// loopback says whether a host in a URL means the machine that asks.
+func loopback(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.IsLoopback()
 }
 
 func (h *host) get(ctx context.Context, std stdio, p printer, url, output string) error {

@@ -81,29 +81,18 @@ func joinedHost(ctx context.Context, o *options, log io.Writer) (*host, error) {
 	ctx, stop := context.WithTimeout(ctx, o.timeout)
 	defer stop()
 	err = h.Join(ctx, driver.BSS{SSID: o.ssid}, o.auth())
-	if errors.Is(err, hostnet.ErrNoAddress) || err != nil && o.uplink == "none" && h.joined() {
-		err = fmt.Errorf("%w (an access point with --uplink none has no DHCP server)", err)
-	}
 	switch {
 	case errors.Is(err, driver.ErrAuthFail):
-		err = fmt.Errorf("join %q: %w: check --passphrase", o.ssid, err)
+		err = fmt.Errorf("%w (--passphrase)", err)
 	case errors.Is(err, driver.ErrScanFail):
-		err = fmt.Errorf("join %q: %w: no such network; see what there is with: understudy scan", o.ssid, err)
-	case err != nil:
-		err = fmt.Errorf("join %q: %w", o.ssid, err)
+		err = fmt.Errorf("%w\nno such network; see what there is with: understudy scan", err)
+	case errors.Is(err, context.DeadlineExceeded) && o.bus == "" && o.uplink == "none":
+		err = fmt.Errorf("%w\na network with --uplink none has no DHCP server", err)
 	}
 	if err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
 	return h, nil
-}
-
-// joined says whether the Wi-Fi link stands, with or without an address.
-func (h *host) joined() bool {
-	ctx, stop := context.WithTimeout(context.Background(), h.o.timeout)
-	defer stop()
-	_, err := h.AssocInfo(ctx)
-	return err == nil
 }
 
 // explain adds to a failure what the uplink knows about it.

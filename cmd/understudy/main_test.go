@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"understudy": main})
+}
+
+// The scripts of testdata/script run the real command. Each has a web server on
+// the host's loopback at port $PORT, which serves 8 MiB of noise at /blob; they
+// are in the file $WORK/blob too.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			blob := make([]byte, 8<<20)
+			rand.NewChaCha8([32]byte{}).Read(blob)
+			if err := os.WriteFile(filepath.Join(env.WorkDir, "blob"), blob, 0o600); err != nil {
+				return err
+			}
+			mux := http.NewServeMux()
+			mux.HandleFunc("/blob", func(w http.ResponseWriter, _ *http.Request) { w.Write(blob) })
+			mux.HandleFunc("/hello", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("hello\n")) })
+			srv := httptest.NewServer(mux)
+			env.Defer(srv.Close)
+			u, err := url.Parse(srv.URL)
+			if err != nil {
+				return err
+			}
+			env.Setenv("PORT", u.Port())
+			return nil
+		},
+		// In the scripts [required] is true when a missing peer is to be a failure.
+		Condition: func(cond string) (bool, error) {
+			if cond == "required" {
+				return os.Getenv("UNDERSTUDY_PEERS") == "require", nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"waitfor": waitFor,
+		},
+	})
+}
+
+// waitFor waits until a file exists: waitfor FILE.
+func waitFor(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: waitfor FILE")
+	}
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+	}
+	ts.Fatalf("%s did not appear", args[0])
+}
