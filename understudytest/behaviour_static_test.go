@@ -146,6 +146,12 @@ func TestSTA07_UseDHCPRemovesTheStaticAddress(t *testing.T) {
 			r.fatalf("IPConfig %+v, want %+v", c, want)
 		}
 		r.noPacket("the static address", since, asksARP(staticAddr.Addr()))
+		r.leave()
+		r.ok("SetAddr", r.Client.SetAddr(staticAddr))
+		r.associate()
+		if c := r.Client.IPConfig(); c != (driver.IPConfig{Prefix: staticAddr}) {
+			r.fatalf("gateway or DNS server are back: %+v", c)
+		}
 	})
 }
 
