@@ -415,3 +415,113 @@ func TestClearAddrKeepsConnections(t *testing.T) {
 		t.Fatalf("%q", got)
 	}
 }
+
+func TestResolveOverTCP(t *testing.T) {
+	// An answer that is truncated over UDP is asked for again over TCP.
+	p := newPair(t)
+	p.a.SetAddr(p.now, netip.PrefixFrom(addrA, 24), netip.Addr{}, addrB)
+	p.events(p.a)
+	var names dns.Server
+	names.Set("big.test", time.Minute, addrB)
+	p.b.HandleUDP(func(now time.Time, src, dst netip.AddrPort, payload []byte) bool {
+		r, ok := names.Reply(nil, payload)
+		if ok {
+			r[2] |= 2 // TC
+			p.b.SendUDP(now, dst, src, r)
+		}
+		return true
+	})
+	l, _ := p.b.Listen(p.now, netip.AddrPortFrom(addrB, 53), ListenConfig{})
+	if err := p.a.Resolve(p.now, "big.test", "tag"); err != nil {
+		t.Fatal(err)
+	}
+	p.run()
+	c, err := l.Accept(p.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var q [512]byte
+	n, err := c.Read(p.now, q[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, _ := names.Reply(nil, q[2:n])
+	c.Write(p.now, append([]byte{byte(len(r) >> 8), byte(len(r))}, r...))
+	c.Close(p.now)
+	p.run()
+	e := p.events(p.a)
+	if len(e) != 1 || e[0].Tag != "tag" || e[0].Resolve.Err != nil || len(e[0].Resolve.Addrs) != 1 {
+		t.Fatalf("%+v", e)
+	}
+	p.pass(10 * time.Minute)
+	if len(p.a.tcps) != 0 || p.a.Deadline() != (time.Time{}) {
+		t.Fatal("something is left")
+	}
+}
+
+func TestARP9_NothingIsKnownAfterAChange(t *testing.T) {
+	p := newPair(t)
+	p.a.Ping(p.now, addrB, PingConfig{})
+	p.run()
+	if len(p.a.Neighbors()) != 1 {
+		t.Fatal(p.a.Neighbors())
+	}
+	p.a.ClearAddr(p.now)
+	if len(p.a.Neighbors()) != 0 {
+		t.Fatal(p.a.Neighbors())
+	}
+}
+
+func TestIP22_MUST48_MUST49_TOSAndTTL(t *testing.T) {
+	p := newPair(t)
+	var tos, ttl byte
+	p.log = func(from int, f []byte) {
+		if from == 0 && f[12] == 8 && f[13] == 0 {
+			tos, ttl = f[ethLen+1], f[ethLen+8]
+		}
+	}
+	a, _ := p.connect(80)
+	a.SetTOS(0xb8)
+	a.SetTTL(9)
+	a.Write(p.now, []byte("x"))
+	if tos != 0xb8 || ttl != 9 {
+		t.Fatal(tos, ttl)
+	}
+	p.run()
+	u, _ := p.a.ListenUDP(p.now, netip.AddrPort{}, UDPConfig{TTL: 3, TOS: 0x20})
+	u.WriteTo(p.now, nil, netip.AddrPortFrom(addrB, 9))
+	if tos != 0x20 || ttl != 3 {
+		t.Fatal(tos, ttl)
+	}
+	p.pass(time.Second) // the ACK of the first write
+	a.SetTTL(0)
+	a.Write(p.now, []byte("x"))
+	p.run()
+	if ttl != 64 {
+		t.Fatal(ttl)
+	}
+}
+
+func TestPingTTLExceeded(t *testing.T) {
+	// What a router would say, with the request quoted; ICMP-8, ICMP-15.
+	x := lone(t, scriptConf())
+	id, err := x.s.Ping(x.now, netip.MustParseAddr("192.0.2.1"), PingConfig{TTL: 1, Tag: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.arpReply(wire.ARP{Op: wire.ARPReply, SenderMAC: peerMAC, SenderIP: netip.MustParseAddr("10.0.0.254"), TargetMAC: x.s.cfg.MAC, TargetIP: addrA})
+	sent := x.out[len(x.out)-1].frame
+	if sent[ethLen+8] != 1 {
+		t.Fatal("TTL")
+	}
+	x.s.Input(x.now, x.ipFrom(netip.MustParseAddr("10.0.0.254"), addrA, wire.ProtoICMP, wire.ICMP{Type: wire.ICMPTimeExceeded}.Append(nil, sent[ethLen:])))
+	e := x.drainEvents()
+	if len(e) != 1 || e[0].Ping.ID != id || e[0].Ping.Err != ErrTTLExceeded || e[0].Ping.From != netip.MustParseAddr("10.0.0.254") {
+		t.Fatalf("%+v", e)
+	}
+	// A late reply is ignored.
+	x.s.Input(x.now, x.ipFrom(netip.MustParseAddr("192.0.2.1"), addrA, wire.ProtoICMP, wire.ICMP{Type: wire.ICMPEchoReply, ID: uint16(id >> 16), Seq: uint16(id)}.Append(nil, nil)))
+	if e := x.drainEvents(); len(e) != 0 {
+		t.Fatalf("%+v", e)
+	}
+}

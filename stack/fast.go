@@ -25,6 +25,9 @@ func (s *Stack) fastTCP(now time.Time, b []byte) bool {
 	}
 	p := b[ipLen:total]
 	key := tuple{endpoint{ip4(b[16:20]), binary.BigEndian.Uint16(p[2:4])}, endpoint{ip4(b[12:16]), binary.BigEndian.Uint16(p[0:2])}}
+	if key.local.ip != s.addr && !s.cfg.Promiscuous {
+		return false
+	}
 	k := s.lastTCP
 	if k == nil || k.key != key {
 		if k = s.tcps[key]; k == nil {

@@ -45,8 +45,8 @@ func (c *Conn) giveUpAt() Instant {
 		return c.since.Add(or(c.cfg.AcceptTimeout, 60*time.Second))
 	}
 	from := c.since
-	if c.has(flagPersist) {
-		from = c.heard // as long as probes are answered the connection stays (MUST-37)
+	if c.has(flagPersist) && !c.has(flagUserClosed) {
+		from = c.heard // as long as probes are answered the connection stays (MUST-37), but not for nobody (T-36)
 	}
 	return from.Add(or(c.cfg.UserTimeout, 120*time.Second))
 }
