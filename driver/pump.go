@@ -115,7 +115,8 @@ func (d *Driver) attempted(err error) error {
 // done, with a goroutine of its own for callbacks; then it closes the driver
 // and waits for a running callback to return. A context.Context is a stop. The
 // error is that of start-up, of a device that went away, or stop.Err(). A
-// blocking call inside a callback keeps only other callbacks waiting. Run on a
+// blocking call inside a callback keeps only other callbacks waiting. It stands
+// for the task that calls WDRV_WINC_Tasks for ever. Run on a
 // closed driver starts it anew; a second Run at the same time is ErrBusy.
 func (d *Driver) Run(stop interface {
 	Done() <-chan struct{}
