@@ -110,20 +110,34 @@ func TestTCP20_WindowClosesAndOpens(t *testing.T) {
 		s, c := r.dial(r.AddHost("peer.test"), 80)
 		stream, from := pattern(200_000), r.mark()
 		r.Go(func() { c.Write(stream) }) // it is checked below what arrives
-		var closed *packet
-		closed = r.wantPacket("window of zero", from, up, port(80), func(p *packet) bool { return p.tcp.Wnd == 0 })
-		arrived := 0
-		for _, p := range r.packets(from, down, port(80), hasData) {
-			arrived += len(p.body)
+		isClosed := func(p *packet) bool { return p.tcp.Wnd == 0 }
+		isOpen := func(p *packet) bool { return p.tcp.Wnd > 0 }
+		closed := r.wantPacket("window of zero", from, up, port(80), isClosed)
+		arrived, window := 0, ^uint16(0)
+		for _, e := range r.trace[from : closed.n+1] {
+			switch p := e.pkt; {
+			case p == nil || p.kind != kindTCP:
+			case !p.up:
+				arrived += len(p.body)
+			case p.tcp.Wnd > window:
+				r.fatalf("nobody reads and the window grows: %v", p)
+			default:
+				window = p.tcp.Wnd
+			}
 		}
 		if arrived < 1400 || arrived >= len(stream) {
 			r.fatalf("the window is closed after %d bytes", arrived)
 		}
 		r.quiet(10*time.Second, "nobody has called recv")
-		if got := r.recvAll(s, len(stream)); !bytes.Equal(got, stream) {
+		r.noPacket("nobody has called recv", closed.n, up, port(80), isOpen)
+
+		reading := r.mark()
+		got := r.recvAll(s, arrived)
+		r.wantPackets(time.Millisecond, "window that opens", 1, reading, up, port(80), isOpen) // not for a probe of the peer's
+		got = append(got, r.recvAll(s, len(stream)-len(got))...)
+		if !bytes.Equal(got, stream) {
 			r.fatalf("%d bytes are not those that the peer has sent", len(got))
 		}
-		r.wantPacket("window that opens", closed.n, up, port(80), func(p *packet) bool { return p.tcp.Wnd > 0 })
 	})
 }
 
