@@ -194,3 +194,24 @@ func TestLNK04_LinkIsDownInTheDisconnectedCallback(t *testing.T) {
 
 func (r *rig) vanish()   { r.LoseWiFi() } // power failure
 func (r *rig) sendAway() { r.StopWiFi() } // deauthentication
+
+func TestLNK05_LinkIsDownOnAHandleThatIsNone(t *testing.T) {
+	behave(t, func(r *rig) {
+		if (*driver.Client)(nil).LinkUp() || new(driver.Client).LinkUp() {
+			r.fatalf("LinkUp is true on an invalid handle")
+		}
+		r.linkIs("open", true, understudytest.FirstLease)
+		closed := r.Client
+		r.ok("Close", closed.Close())
+		if closed.LinkUp() {
+			r.fatalf("LinkUp is true on a closed handle")
+		}
+		c, err := r.Driver.Open()
+		r.ok("Open", err)
+		r.ok("Connect", c.Connect(r.BSS(), r.Auth(), nil))
+		r.Sleep(patience)
+		if !c.LinkUp() || closed.LinkUp() {
+			r.fatalf("with another client online: LinkUp is %v, and %v on the closed handle", c.LinkUp(), closed.LinkUp())
+		}
+	})
+}
