@@ -15,15 +15,30 @@ import (
 	"github.com/understudy-net/understudy/understudytest"
 )
 
-func TestLIF01_NotOpenBeforeStartUp(t *testing.T) {
+func TestLIF01_NotOpenBeforeStartUpIsFinished(t *testing.T) {
 	behaveWith(t, understudytest.Config{NoBoot: true}, func(r *rig) {
-		if s := r.Driver.Status(); s != driver.StateBusy {
-			r.fatalf("status %v, want %v", s, driver.StateBusy)
+		notYet := func(when string) {
+			r.t.Helper()
+			if s := r.Driver.Status(); s != driver.StateBusy {
+				r.fatalf("%s: status %v, want %v", when, s, driver.StateBusy)
+			}
+			c, err := r.Driver.Open()
+			r.refused("Open "+when, err, driver.ErrNotReady)
+			if c != nil {
+				r.fatalf("Open %s: a client with the error", when)
+			}
 		}
-		c, err := r.Driver.Open()
-		r.refused("Open", err, driver.ErrNotReady)
-		if c != nil {
-			r.fatalf("Open gave a client with its error")
+		notYet("before start-up")
+		type started struct{ err error }
+		r.Go(func() { r.tell(none, started{r.Driver.Tasks()}) })
+		for range 5 {
+			notYet("during start-up")
+			r.Sleep(20 * time.Millisecond)
+			r.nothingMore("start-up takes longer than that")
+		}
+		r.ok("Tasks", want[started](r, none).err)
+		if s := r.Driver.Status(); s != driver.StateReady {
+			r.fatalf("after start-up: status %v", s)
 		}
 	})
 }
