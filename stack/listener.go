@@ -372,7 +372,7 @@ func (c TCP) Refuse(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	c.s.settle(k)
+	c.s.orphan(k)
 	c.s.afterTCP(now, c.s.at(now), k, k.conn.Refuse())
 	c.s.touch()
 	return nil
@@ -384,18 +384,8 @@ func (c TCP) Drop(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	c.s.settle(k)
+	c.s.orphan(k)
 	c.s.afterTCP(now, c.s.at(now), k, k.conn.Kill(tcp.CauseAborted))
 	c.s.touch()
 	return nil
-}
-
-// settle takes a held connection away from its listener and its owner.
-func (s *Stack) settle(k *tcpSock) {
-	if k.ln != nil {
-		k.ln.pending--
-		k.ln = nil
-	}
-	k.held = false
-	s.orphan(k)
 }

@@ -439,6 +439,10 @@ func (s *Stack) abort(now time.Time, k *tcpSock) {
 
 // orphan takes the owner away.
 func (s *Stack) orphan(k *tcpSock) {
+	if k.ln != nil && !k.waiting { // it was held, and its handshake is not over
+		k.ln.pending--
+		k.ln, k.held = nil, false
+	}
 	k.gen = s.nextGen()
 	k.orphan, k.queued, k.flags, k.tag = true, false, 0, nil
 }

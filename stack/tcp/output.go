@@ -43,9 +43,19 @@ func (c *Conn) Output(now Instant, b []byte) int {
 		return c.emit(now, b, c.snd.nxt-1, wire.ACK, 0)
 	}
 	if c.has(flagAckNow) {
-		return c.emit(now, b, c.snd.nxt, wire.ACK, 0)
+		return c.emit(now, b, c.ackSeq(), wire.ACK, 0)
 	}
 	return 0
+}
+
+// ackSeq is the number of a segment without data: SND.NXT, but not beyond the peer's window. Behind a closed window
+// SND.NXT counts the octet of a probe that was not taken, and a peer that goes by the letter of RFC 9293, 3.10.7.4
+// (first step) would drop ACKs with that number, so that its own data stayed unacknowledged for ever.
+func (c *Conn) ackSeq() uint32 {
+	if edge := c.snd.una + c.snd.wnd; wire.SeqGT(c.snd.nxt, edge) {
+		return edge
+	}
+	return c.snd.nxt
 }
 
 func (c *Conn) outputRST(now Instant, b []byte) int {
@@ -97,6 +107,9 @@ func (c *Conn) onSent(now Instant, seq, n uint32) {
 		}
 	}
 	if c.rtxAt == 0 || c.has(flagPersist) {
+		if c.has(flagPersist) {
+			c.since = now // the time behind the closed window does not count towards R2 (MUST-37)
+		}
 		c.clear(flagPersist)
 		c.rtxAt = now.Add(c.rtt.rto()) // RFC 6298, 5.1
 	}
