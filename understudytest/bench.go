@@ -197,7 +197,9 @@ func (b *Bench) buildAP(now time.Time) error {
 	if c.Passphrase == "" && !b.c.Open {
 		c.Passphrase = Passphrase
 	}
+	pmksLock.Lock() // it looks into pmks, and only while it is made
 	ap, err := wifi.NewAccessPoint(c)
+	pmksLock.Unlock()
 	if err != nil {
 		return err
 	}
@@ -207,8 +209,12 @@ func (b *Bench) buildAP(now time.Time) error {
 	return nil
 }
 
-// pmks keeps the keys of all benches of a process: each takes a millisecond.
-var pmks wifi.PMKCache
+// pmks keeps the keys of all benches of a process, of tests that run in parallel
+// too: each takes a millisecond.
+var (
+	pmks     wifi.PMKCache
+	pmksLock sync.Mutex
+)
 
 func (b *Bench) buildRouter(now time.Time) error {
 	router, err := b.addHost(now, "router.test", RouterAddr, netip.Addr{})

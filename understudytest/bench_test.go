@@ -70,3 +70,15 @@ func TestBubble(t *testing.T) {
 }
 
 func TestWall(t *testing.T) { tour(t, understudytest.New(t)) }
+
+func TestParallel(t *testing.T) {
+	for range 4 {
+		t.Run("bench", func(t *testing.T) {
+			t.Parallel()
+			b := understudytest.Virtual(t, 0)
+			if err := b.Run(func() { tour(t, b) }); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
