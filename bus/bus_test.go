@@ -260,7 +260,7 @@ func TestSameSeedSameFaults(t *testing.T) {
 		}
 		return s.String()
 	}
-	if run() != run() {
+	if first, second := run(), run(); first != second {
 		t.Error("two runs differ")
 	}
 }

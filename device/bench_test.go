@@ -91,7 +91,6 @@ type peer struct {
 	b      *bench
 	s      *stack.Stack
 	events []stack.Event
-	frames int // sent to it by others
 }
 
 // withPeer adds a host with a static address.

@@ -18,7 +18,6 @@ import (
 	"github.com/understudy-net/understudy/device"
 	"github.com/understudy-net/understudy/driver"
 	"github.com/understudy-net/understudy/driver/hostnet"
-	"github.com/understudy-net/understudy/sock"
 	"github.com/understudy-net/understudy/stack/dhcp"
 	"github.com/understudy-net/understudy/stack/dns"
 	"github.com/understudy-net/understudy/wire"
@@ -88,7 +87,6 @@ type Bench struct {
 	next netip.Addr // of AddHost
 
 	apSlot, devSlot *world.Slot
-	irq             sock.Waiters    // Idle waits here
 	ctx             context.Context // ends the goroutines of the wall clock
 	cancel          context.CancelFunc
 	wg              sync.WaitGroup

@@ -236,7 +236,7 @@ func TestLimitAndWakeAtTheSameInstant(t *testing.T) {
 		ready := false
 		m := &ticker{time.Hour, at, func(time.Time) { ready = true; w.Wake(&q) }}
 		err := w.Do(func() {
-			now := w.Lock()
+			w.Lock()
 			defer w.Unlock()
 			if wakeFirst {
 				w.Add(m)
@@ -250,7 +250,7 @@ func TestLimitAndWakeAtTheSameInstant(t *testing.T) {
 					w.Unlock()
 				})
 			}
-			now = w.Wait(&q, at)
+			now := w.Wait(&q, at)
 			if !now.Equal(at) || !ready {
 				t.Errorf("wake first %v: at %v, ready %v", wakeFirst, now.Sub(world.Epoch), ready)
 			}
@@ -352,9 +352,9 @@ func TestOnlyActorsWait(t *testing.T) {
 			f()
 		}()
 	}
-	w.Close() // the lock was given back
-	l.Lock()
-	l.Unlock()
+	w.Close()
+	l.Lock() // it was given back
+	defer l.Unlock()
 }
 
 func TestLockerInAClosedWorld(t *testing.T) {

@@ -243,7 +243,7 @@ var otaNames = [128]string{
 
 // Group SSL. Spec hif-messages 5.1.
 const (
-	OpCertVerify        Op = 5<<8 | 0 // unused
+	OpCertVerify        Op = 5 << 8   // unused
 	OpECCRequest        Op = 5<<8 | 1 // D→H REQ_ECC: [ECC]
 	OpECCResponse       Op = 5<<8 | 2 // H→D RESP_ECC, data bit: [ECC]
 	OpCRL               Op = 5<<8 | 3 // H→D IND_CRL, data bit: [CRL]

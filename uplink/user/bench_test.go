@@ -20,7 +20,6 @@ import (
 // Advance, so that neither re-enters the other.
 type cable struct {
 	slot     *world.Slot
-	ready    bool
 	queue    []frame
 	free     [][]byte
 	toUplink func(now time.Time, eth []byte)
