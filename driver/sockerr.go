@@ -24,42 +24,39 @@ const (
 	ErrConnAborted  SockErr = -12 // CONN_ABORTED; matches syscall.ECONNRESET
 	ErrTimedOut     SockErr = -13 // TIMEOUT; matches os.ErrDeadlineExceeded
 	ErrBufferFull   SockErr = -14 // BUFFER_FULL: try again after the next event
-	sockErrNone     SockErr = 0
 )
 
+// sockErrText has the name of each code and what it means.
+var sockErrText = [...]struct{ name, hint string }{
+	0:                {"NO_ERROR", ""},
+	-ErrSockAddress:  {"INVALID_ADDRESS", "no possible address, or not our own"},
+	-ErrAddrInUse:    {"ADDR_ALREADY_IN_USE", "another socket has the port"},
+	-ErrMaxTCP:       {"MAX_TCP_SOCK", "all TCP sockets are in use; close one"},
+	-ErrMaxUDP:       {"MAX_UDP_SOCK", "all UDP sockets are in use; close one"},
+	-ErrSockArg:      {"INVALID_ARG", "bad socket or argument"},
+	-ErrMaxListen:    {"MAX_LISTEN_SOCK", "too many listeners"},
+	-ErrSockInvalid:  {"INVALID", "not possible in this state"},
+	-ErrAddrRequired: {"ADDR_IS_REQUIRED", "no destination was given yet"},
+	-ErrConnAborted:  {"CONN_ABORTED", "connection reset, or the link was lost"},
+	-ErrTimedOut:     {"TIMEOUT", "no answer in time"},
+	-ErrBufferFull:   {"BUFFER_FULL", "the device has no buffer; try again after the next message"},
+}
+
+// String is the name of the code, or its number.
 func (e SockErr) String() string {
-	switch e {
-	case sockErrNone:
-		return "NO_ERROR"
-	case ErrSockAddress:
-		return "INVALID_ADDRESS"
-	case ErrAddrInUse:
-		return "ADDR_ALREADY_IN_USE"
-	case ErrMaxTCP:
-		return "MAX_TCP_SOCK"
-	case ErrMaxUDP:
-		return "MAX_UDP_SOCK"
-	case ErrSockArg:
-		return "INVALID_ARG"
-	case ErrMaxListen:
-		return "MAX_LISTEN_SOCK"
-	case ErrSockInvalid:
-		return "INVALID"
-	case ErrAddrRequired:
-		return "ADDR_IS_REQUIRED"
-	case ErrConnAborted:
-		return "CONN_ABORTED"
-	case ErrTimedOut:
-		return "TIMEOUT"
-	case ErrBufferFull:
-		return "BUFFER_FULL"
+	if i := -int(e); i >= 0 && i < len(sockErrText) && sockErrText[i].name != "" {
+		return sockErrText[i].name
 	}
 	return "sockerr(" + strconv.Itoa(int(e)) + ")"
 }
 
-// Error is the name of the code with its number.
+// Error is the name of the code with its number and what it means.
 func (e SockErr) Error() string {
-	return "socket: " + e.String() + " (" + strconv.Itoa(int(e)) + ")"
+	s := "socket: " + e.String() + " (" + strconv.Itoa(int(e)) + ")"
+	if i := -int(e); i > 0 && i < len(sockErrText) && sockErrText[i].hint != "" {
+		s += ": " + sockErrText[i].hint
+	}
+	return s
 }
 
 // Timeout reports whether time ran out (-13).
@@ -84,7 +81,9 @@ func (e SockErr) Is(target error) bool {
 // peer refused: it matches ECONNREFUSED besides what the plain code matches.
 type refused struct{}
 
-func (refused) Error() string        { return ErrConnAborted.Error() }
+func (refused) Error() string {
+	return "socket: CONN_ABORTED (-12): connection refused, or nobody there"
+}
 func (refused) Unwrap() error        { return ErrConnAborted }
 func (refused) Is(target error) bool { return target == error(syscall.ECONNREFUSED) }
 

@@ -55,7 +55,7 @@ func Example() {
 	})
 	// Output:
 	// 200 OK hello from web.test
-	// dial tcp 10.9.0.10:81: socket: CONN_ABORTED (-12)
+	// dial tcp 10.9.0.10:81: socket: CONN_ABORTED (-12): connection refused, or nobody there
 }
 
 // A server on the device.
