@@ -136,11 +136,9 @@ func all(ms ...match) match {
 func up(p *packet) bool   { return p.up }
 func down(p *packet) bool { return !p.up }
 
-func isARP(p *packet) bool  { return p.kind == kindARP }
 func isICMP(p *packet) bool { return p.kind == kindICMP }
 func isIGMP(p *packet) bool { return p.kind == kindIGMP }
 func isUDP(p *packet) bool  { return p.kind == kindUDP }
-func isTCP(p *packet) bool  { return p.kind == kindTCP }
 
 // hasData is true of packets with a payload.
 func hasData(p *packet) bool { return len(p.body) > 0 }
@@ -205,7 +203,6 @@ type puppet struct {
 	r    *rig
 	mac  wire.MAC
 	addr netip.Addr
-	mute bool // does not even answer ARP
 }
 
 // puppet makes one, at 10.9.0.66.
@@ -228,7 +225,7 @@ func (r *rig) puppet() *puppet {
 }
 
 func (p *puppet) answerARP(now time.Time, q *packet) {
-	if q.up && q.kind == kindARP && q.arp.Op == wire.ARPRequest && q.arp.TargetIP == p.addr && !p.mute {
+	if q.up && q.kind == kindARP && q.arp.Op == wire.ARPRequest && q.arp.TargetIP == p.addr {
 		answer := wire.ARP{Op: wire.ARPReply, SenderMAC: p.mac, SenderIP: p.addr, TargetMAC: q.arp.SenderMAC, TargetIP: q.arp.SenderIP}
 		b := wire.Ethernet{Dst: q.eth.Src, Src: p.mac, Type: wire.EtherTypeARP}.Append(nil)
 		p.r.AP.Send(now, answer.Append(b))
