@@ -16,11 +16,11 @@ const module = "github.com/understudy-net/understudy"
 var floors = []string{
 	0: "bus/reg bus/hif wire air/pcap sock",
 	1: "bus/spi stack/tcp device/flash sock/co world air",
-	2: "bus stack/dhcp stack/dns stack/sntp air/wifi device/tls",
+	2: "bus stack/dhcp stack/dns stack/sntp air/wifi device/tls uplink/frames",
 	3: "driver bus/remote stack device/ota",
 	4: "driver/hostnet device",
 	5: "understudytest uplink/user",
-	6: "inspect fleet board uplink/tap uplink/packet",
+	6: "inspect fleet board uplink/tap uplink/packet uplink/internal/peers",
 	7: "fleet/nats",
 	8: "cmd/understudy",
 }

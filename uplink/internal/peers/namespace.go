@@ -1,0 +1,185 @@
+//go:build linux
+
+package peers
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Namespace is a network namespace without a connection to any other.
+type Namespace struct {
+	t    testing.TB
+	run  chan func()
+	path string
+}
+
+// NewNamespace makes a namespace that goes away with the test. Its loopback is up, and it speaks no
+// IPv6.
+func NewNamespace(t testing.TB) *Namespace {
+	t.Helper()
+	n := &Namespace{t: t, run: make(chan func())}
+	ready := make(chan error)
+	go n.thread(ready)
+	if err := <-ready; err != nil {
+		missing(t, "cannot make a network namespace: %v", err)
+	}
+	t.Cleanup(func() { close(n.run) })
+	if err := n.try(bare); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// bare prepares a new namespace.
+func bare() error {
+	err := os.WriteFile("/proc/sys/net/ipv6/conf/default/disable_ipv6", []byte("1"), 0)
+	if err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetUp(lo)
+}
+
+// thread is the life of the namespace. It is never unlocked, so the thread ends
+// with it.
+func (n *Namespace) thread(ready chan<- error) {
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		ready <- os.NewSyscallError("unshare", err)
+		return
+	}
+	n.path = fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid())
+	ready <- nil
+	for f := range n.run {
+		f()
+	}
+}
+
+// Path names the namespace as a file, for this process.
+func (n *Namespace) Path() string { return n.path }
+
+// Do runs f on a thread of the namespace: sockets and devices that it makes belong there, and
+// may be used from anywhere. f must not wait for long, nor end the test by FailNow.
+func (n *Namespace) Do(f func()) {
+	done := make(chan any)
+	n.run <- func() {
+		defer func() { done <- recover() }()
+		f()
+	}
+	if p := <-done; p != nil {
+		panic(p)
+	}
+}
+
+// Do2 is Do for a function with a result.
+func Do2[T any](n *Namespace, f func() (T, error)) (v T, err error) {
+	n.Do(func() { v, err = f() })
+	return v, err
+}
+
+// Veth joins two namespaces by a pair of interfaces, and takes them up. Addresses may be the zero Prefix.
+func Veth(t testing.TB, a *Namespace, nameA string, addrA netip.Prefix, b *Namespace, nameB string, addrB netip.Prefix) {
+	t.Helper()
+	err := a.try(func() error {
+		to, err := os.Open(b.path)
+		if err != nil {
+			return err
+		}
+		defer to.Close()
+		return netlink.LinkAdd(&netlink.Veth{
+			LinkAttrs: netlink.LinkAttrs{Name: nameA, TxQLen: -1}, PeerName: nameB, PeerNamespace: netlink.NsFd(int(to.Fd())),
+		})
+	})
+	if err != nil {
+		t.Fatalf("veth: %v", err)
+	}
+	a.SetUp(nameA, addrA)
+	b.SetUp(nameB, addrB)
+}
+
+// SetUp gives an interface an address, unless it is zero, and takes it up.
+func (n *Namespace) SetUp(name string, addr netip.Prefix) {
+	n.t.Helper()
+	err := n.try(func() error {
+		link, err := netlink.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		if addr.IsValid() {
+			a, err := netlink.ParseAddr(addr.String())
+			if err != nil {
+				return err
+			}
+			if err := netlink.AddrAdd(link, a); err != nil {
+				return err
+			}
+		}
+		return netlink.LinkSetUp(link)
+	})
+	if err != nil {
+		n.t.Fatalf("set up %s: %v", name, err)
+	}
+}
+
+func (n *Namespace) try(f func() error) (err error) {
+	n.Do(func() { err = f() })
+	return err
+}
+
+// Sysctl sets a parameter of the kernel that belongs to the namespace, such as net/ipv4/tcp_sack.
+func (n *Namespace) Sysctl(name, value string) {
+	n.t.Helper()
+	if err := n.try(func() error { return os.WriteFile("/proc/sys/"+name, []byte(value), 0) }); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// patience bounds every wait for a program: machines of CI are slow at times.
+const patience = 20 * time.Second
+
+// WaitListen waits until somebody listens on a port; network is "tcp" or
+// "udp".
+func (n *Namespace) WaitListen(network string, port uint16, p *Process) {
+	n.t.Helper()
+	want := fmt.Sprintf(":%04X", port)
+	Poll(n.t, fmt.Sprintf("%s port %d to be open", network, port), p, func() bool {
+		b, _ := Do2(n, func() ([]byte, error) { return os.ReadFile("/proc/thread-self/net/" + network) })
+		return slices.ContainsFunc(strings.Split(string(b), "\n"), func(line string) bool {
+			f := strings.Fields(line)
+			// A TCP socket that listens is in state 0A, a UDP socket without a peer in 07.
+			return len(f) > 3 && strings.HasSuffix(f[1], want) && (f[3] == "0A" || f[3] == "07")
+		})
+	})
+}
+
+// Poll looks again and again until ok says true. If p, which may be nil, ends meanwhile, or too much
+// time passes, the test fails.
+func Poll(t testing.TB, what string, p *Process, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
+		switch {
+		case ok():
+			return
+		case p != nil && p.Ended():
+			t.Fatalf("%s ended while the test waited for %s:\n%s", p.name, what, p.Output())
+		case time.Now().After(end):
+			if p != nil {
+				t.Fatalf("waited %v for %s:\n%s", patience, what, p.Output())
+			}
+			t.Fatalf("waited %v for %s", patience, what)
+		}
+	}
+}

@@ -1,0 +1,27 @@
+//go:build !linux
+
+package tap
+
+import (
+	"errors"
+	"os"
+	"runtime"
+
+	"github.com/understudy-net/understudy/uplink/frames"
+)
+
+// A device cannot be opened here.
+type device struct {
+	name string
+	mtu  int
+}
+
+func open(c Config) (device, error) {
+	return device{}, &frames.Error{Op: "open TAP device", Device: c.Name, Err: errors.ErrUnsupported,
+		Hint: "TAP devices are Linux's, this is " + runtime.GOOS + ": use uplink/user, which needs nothing"}
+}
+
+func (device) Read(*frames.Batch) (int, error) { return 0, os.ErrClosed }
+func (device) Write([]byte) error              { return os.ErrClosed }
+func (device) Close() error                    { return nil }
+func (device) setCarrier(bool) error           { return errors.ErrUnsupported }
