@@ -4,6 +4,7 @@ package peers
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"runtime"
@@ -182,4 +183,29 @@ func Poll(t testing.TB, what string, p *Process, ok func() bool) {
 			t.Fatalf("waited %v for %s", patience, what)
 		}
 	}
+}
+
+// Listen listens with the TCP of the kernel; at port 0 it chooses one.
+func (n *Namespace) Listen(at netip.AddrPort) net.Listener {
+	n.t.Helper()
+	var c net.ListenConfig
+	c.SetMultipathTCP(false)
+	l, err := Do2(n, func() (net.Listener, error) { return c.Listen(n.t.Context(), "tcp4", at.String()) })
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.t.Cleanup(func() { l.Close() })
+	return l
+}
+
+// Dial connects with the TCP of the kernel.
+func (n *Namespace) Dial(to netip.AddrPort) net.Conn {
+	n.t.Helper()
+	d := net.Dialer{Timeout: patience}
+	c, err := Do2(n, func() (net.Conn, error) { return d.Dial("tcp4", to.String()) })
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.t.Cleanup(func() { c.Close() })
+	return c
 }
