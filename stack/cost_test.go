@@ -9,7 +9,7 @@ import (
 	"github.com/understudy-net/understudy/stack/tcp"
 )
 
-// What things cost: allocations, bytes, time that grows with the number of sockets. See performance in the package comment.
+// What things cost: allocations, bytes, time that grows with the number of sockets.
 
 func TestNoAllocationPerSegment(t *testing.T) {
 	l := newBenchLink(t, tcp.Config{})

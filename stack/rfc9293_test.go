@@ -546,3 +546,23 @@ func TestFinIsRetransmitted(t *testing.T) {
 	+60 state CLOSED          # the peer never closes, and nobody is there to wait
 	`)
 }
+
+func TestBothEndsProbeAtOnce(t *testing.T) {
+	// Both windows were closed, both probes are taken, and both ACKs carry the number before the probe.
+	x := lone(t, scriptConf())
+	x.s.cfg.TCP.RecvBuffer = 2048
+	x.run(`
+	+0 listen
+	+0 < S 0:0(0) win 1000 <mss 1460>
+	+0 > S. 0:0(0) ack 1 win 2048
+	+0.1 < . 1:1(0) ack 1 win 0
+	+0 accept
+	+0 write 100
+	+0 < . 1:2(1) ack 1 win 0            # the peer's probe is taken
+	+0.04 > . 1:1(0) ack 2
+	+0.26 > . 1:2(1) ack 2               # and so is ours
+	+0.01 < . 1:1(0) ack 2 win 500       # but the peer has not seen our ACK
+	+0 > P. 2:101(99) ack 2              # it counts all the same
+	+0.05 < . 2:2(0) ack 101 win 500
+	`)
+}

@@ -129,7 +129,7 @@ func (c *Conn) inputOther(now Instant, seg *wire.TCP, data []byte) Change {
 	seg2 := *seg // trimmed to the window below; the caller's stays
 	seg = &seg2
 	if ok := c.checkSeq(now, seg, &data); !ok {
-		return Dropped
+		return c.ackOfProber(now, seg) | Dropped
 	}
 	if seg.Flags.Has(wire.RST) {
 		return c.checkRST(now, seg)
@@ -210,6 +210,22 @@ func (c *Conn) checkSeq(now Instant, seg *wire.TCP, data *[]byte) bool {
 		c.onHeard(now)
 	}
 	return true
+}
+
+// ackOfProber takes the ACK, and nothing else, of a segment that lies just one octet before the window. When both ends probe each other's closed window
+// at once, and both octets were taken, all ACKs carry that number until one of them counts; to drop them, as RFC 9293, 3.10.7.4 says, would
+// end in a deadlock. Its answer is due already.
+func (c *Conn) ackOfProber(now Instant, seg *wire.TCP) Change {
+	if seg.Seq != c.rcv.nxt-1 || seg.Flags&^wire.PSH != wire.ACK || !c.state.synchronized() || seg.Opt.TS != c.has(flagTS) {
+		return 0
+	}
+	if wire.SeqLEQ(seg.Ack, c.snd.una) || wire.SeqGT(seg.Ack, c.snd.nxt) || wire.SeqGT(seg.Ack, c.end()) {
+		return 0
+	}
+	c.onHeard(now)
+	c.snd.wnd = uint32(seg.Wnd) << c.sndScale
+	c.snd.maxWnd = max(c.snd.maxWnd, c.snd.wnd)
+	return c.newAck(now, seg)
 }
 
 // checkTimestamp drops a segment without the timestamp that it must have (RFC 7323, 3.2) and
