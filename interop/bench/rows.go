@@ -1,0 +1,50 @@
+package main
+
+// target is what a row is to reach: so many times the speed of another column.
+type target struct {
+	over  string
+	times float64
+}
+
+// row is one kind of work.
+type row struct {
+	key, title string
+	unit       string
+	wall       bool // judged by the clock, not by CPU time
+	entrants   []entrant
+	targets    []target
+}
+
+const ours = "understudy"
+
+func rows() []row {
+	return []row{
+		{key: "bulk", title: "TCP bulk, one stream", unit: "1460 B",
+			entrants: []entrant{{name: ours, make: oursBulk(1, 0)}, {name: "floor", make: floor},
+				{name: "gvisor", make: gvisorBulk(1, 0)}, {name: "lneto", make: lnetoBulk(1)}},
+			targets: []target{{"floor", 1 / 2.3}, {"gvisor", 11}, {"lneto", 4}}},
+		{key: "netbulk", title: "TCP bulk, one stream, goroutines that block on the net adapters", unit: "1460 B",
+			entrants: []entrant{{name: ours, make: oursBulkBlocking}, {name: "by hand", make: oursBulk(1, 0)},
+				{name: "gvisor", make: gvisorBulk(1, 0)}, {name: "lneto", make: lnetoBulkBlocking}}},
+		{key: "streams", title: "64 streams beside 10,000 idle connections", unit: "1460 B",
+			entrants: []entrant{{name: ours, make: oursBulk(64, 10000)}, {name: "one stream", make: oursBulk(1, 0)},
+				{name: "gvisor", make: gvisorBulk(64, 10000)}},
+			targets: []target{{"one stream", 0.8}}},
+		{key: "pingpong", title: "ping-pong of 1 byte, by events", unit: "round trip",
+			entrants: []entrant{{name: ours, make: oursPingPong}, {name: "lneto", make: lnetoPingPong}},
+			targets:  []target{{"lneto", 2}}},
+		{key: "blocking", title: "ping-pong of 1 byte, goroutines that block on the net adapters", unit: "round trip",
+			entrants: []entrant{{name: ours, make: oursPingPongBlocking}, {name: "gvisor", make: gvisorPingPong},
+				{name: "lneto", make: lnetoPingPongBlocking}},
+			targets: []target{{"gvisor", 18}, {"lneto", 3}}},
+		{key: "connect", title: "connect + close", unit: "connection",
+			entrants: []entrant{{name: ours, make: oursConnect}, {name: "gvisor", make: gvisorConnect}, {name: "lneto", make: lnetoConnect}},
+			targets:  []target{{"gvisor", 25}, {"lneto", 1.5}}},
+		{key: "udp64", title: "UDP, 64 bytes", unit: "datagram",
+			entrants: []entrant{{name: ours, make: oursUDP(64)}, {name: "gvisor", make: gvisorUDP(64)}, {name: "lneto", make: lnetoUDP(64)}},
+			targets:  []target{{"gvisor", 28}, {"lneto", 1.8}}},
+		{key: "udp1400", title: "UDP, 1400 bytes", unit: "datagram",
+			entrants: []entrant{{name: ours, make: oursUDP(1400)}, {name: "gvisor", make: gvisorUDP(1400)}, {name: "lneto", make: lnetoUDP(1400)}},
+			targets:  []target{{"gvisor", 14}, {"lneto", 4.5}}},
+	}
+}
