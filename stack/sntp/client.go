@@ -22,8 +22,9 @@ const (
 	patience = 5 * time.Second
 	// lookupPatience is how long the owner may take to resolve a name.
 	lookupPatience = 30 * time.Second
-	// maxRetry bounds the time between attempts while no server answers.
-	maxRetry = 1024 * time.Second
+	// firstRetry is the wait after all servers have failed once. It doubles from round to round, up to maxRetry.
+	firstRetry = time.Minute
+	maxRetry   = time.Hour
 	// maxRoot bounds root delay and dispersion of a server worth believing (RFC 4330, 5), in 1/65536 s.
 	maxRoot = 1 << 16
 )
@@ -142,12 +143,15 @@ func NewClient(c ClientConfig) (*Client, error) {
 	return &Client{c: c, rand: rand.New(c.Rand), servers: servers}, nil
 }
 
-// SetServers replaces the list of servers, and asks the first one as soon as it may if the client is started. It fails with a
-// wrapped [ErrInvalid] and leaves all as it was.
+// SetServers replaces the list of servers, and asks the first one as soon as it may if the client is started; the list that is there already
+// changes nothing. It fails with a wrapped [ErrInvalid] and leaves all as it was.
 func (c *Client) SetServers(now time.Time, servers []string) error {
 	list, err := expand(servers)
 	if err != nil {
 		return err
+	}
+	if slices.Equal(list, c.servers) {
+		return nil
 	}
 	c.servers, c.at, c.denied, c.slow = list, 0, nil, 0
 	if c.phase != stopped {
@@ -163,7 +167,8 @@ func (c *Client) Start(now time.Time) {
 	}
 	var wait time.Duration
 	if c.c.StartDelay > 0 {
-		wait = time.Duration(c.rand.Int64N(int64(c.c.StartDelay)))
+		least := c.c.StartDelay / 8
+		wait = least + time.Duration(c.rand.Int64N(int64(c.c.StartDelay-least)))
 	}
 	c.at, c.failures, c.slow = 0, 0, 0
 	c.rest(now, wait)
@@ -292,14 +297,24 @@ func (c *Client) Output(now time.Time, buf []byte) (payload []byte, localPort ui
 	return wire.NTP{Version: 4, Mode: wire.NTPClient, Transmit: c.nonce}.Append(buf), c.port, c.server, true
 }
 
-// fail turns to the next server, later and later.
+// fail turns to the next server: 15 s after the last request, and after each round of all of them later and later (NTP-5).
 func (c *Client) fail(now time.Time, err error) {
 	c.event(now, Event{Kind: EventFailed, Name: c.servers[c.at], Server: c.server, Err: err})
 	c.at = (c.at + 1) % len(c.servers)
-	wait := min(minPoll<<min(c.failures, 10), maxRetry)
 	c.failures++
-	c.rest(now, wait-min(patience, wait))
+	rounds, within := c.failures/len(c.servers), c.failures%len(c.servers)
+	wait := minPoll - patience
+	if within == 0 {
+		wait = retryWait(rounds)
+	}
+	if c.slow > 0 {
+		wait = max(wait, retryWait(c.slow))
+	}
+	c.rest(now, wait)
 }
+
+// retryWait is the wait after n rounds of failures, or after n answers that ask for fewer requests.
+func retryWait(n int) time.Duration { return min(firstRetry<<min(n-1, 10), maxRetry) }
 
 // maxEvents bounds the events that wait for their owner; the oldest leave.
 const maxEvents = 16

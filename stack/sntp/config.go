@@ -16,8 +16,9 @@ type ClientConfig struct {
 	Servers []string
 	// Interval is the time between synchronisations. Default 24 h, least 15 s.
 	Interval time.Duration
-	// StartDelay is the upper end of a random wait before the first request. Default 1 s, where RFC 4330, 10
-	// would like minutes for hosts that boot together; negative: none.
+	// StartDelay is the upper end of a random wait before the first request, which is at least an eighth of it: an owner that changes
+	// the servers right after Start does so in time. Default 1 s, where RFC 4330, 10 would like minutes for hosts
+	// that boot together; negative: none.
 	StartDelay time.Duration
 	// NotBefore and NotAfter bound the times that are believed. Defaults: 2020 and 2100.
 	NotBefore, NotAfter time.Time

@@ -62,8 +62,7 @@ func (c *Client) kiss(now time.Time, p *wire.NTP) {
 			c.denied = append(c.denied, c.server.Addr())
 		}
 	case "RATE":
-		c.slow++
-		c.failures = max(c.failures, min(c.slow+1, 6)) // wait twice as long, and twice again
+		c.slow++ // wait a minute at least, then two, then four
 	}
 	c.fail(now, ErrKissOfDeath)
 }
