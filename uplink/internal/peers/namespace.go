@@ -140,12 +140,20 @@ func (n *Namespace) try(f func() error) (err error) {
 	return err
 }
 
-// Sysctl sets a parameter of the kernel that belongs to the namespace, such as net/ipv4/tcp_sack.
-func (n *Namespace) Sysctl(name, value string) {
-	n.t.Helper()
-	if err := n.try(func() error { return os.WriteFile("/proc/sys/"+name, []byte(value), 0) }); err != nil {
-		n.t.Fatal(err)
+// Sysctl sets a parameter of the kernel that belongs to the namespace, such as net/ipv4/tcp_sack, until t ends.
+func (n *Namespace) Sysctl(t testing.TB, name, value string) {
+	t.Helper()
+	var old []byte
+	err := n.try(func() (err error) {
+		if old, err = os.ReadFile("/proc/sys/" + name); err != nil {
+			return err
+		}
+		return os.WriteFile("/proc/sys/"+name, []byte(value), 0)
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { n.try(func() error { return os.WriteFile("/proc/sys/"+name, old, 0) }) })
 }
 
 // patience bounds every wait for a program: machines of CI are slow at times.
