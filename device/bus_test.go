@@ -269,22 +269,6 @@ func TestBD12_UnknownRegistersKeepTheirValue(t *testing.T) {
 	}
 }
 
-func TestBD13_FlashCommandsEndAndFindNoFlash(t *testing.T) {
-	b := newBench(t)
-	b.h.m.Init()
-	b.h.write(reg.FlashDataCnt, 4)
-	b.h.write(reg.FlashBuf1, 0x9f)
-	b.h.write(reg.FlashBufDir, 1)
-	b.h.write(reg.FlashDMAAddr, reg.RcvCtrl1)
-	b.h.write(reg.FlashCmdCnt, 0x81)
-	if v := b.h.read(reg.FlashTrDone); v != 1 {
-		t.Errorf("TR_DONE = %d", v)
-	}
-	if v := b.h.read(reg.RcvCtrl1); v != 0xffffffff {
-		t.Errorf("flash id %#x, want no flash", v)
-	}
-}
-
 func TestBD14_NothingIsPostedBeforeTheFirstRequest(t *testing.T) {
 	b := newBench(t)
 	b.h.boot()

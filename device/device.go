@@ -8,16 +8,18 @@ import (
 	"github.com/understudy-net/understudy/air"
 	"github.com/understudy-net/understudy/bus/hif"
 	"github.com/understudy-net/understudy/bus/spi"
+	"github.com/understudy-net/understudy/device/flash"
 	"github.com/understudy-net/understudy/wire"
 )
 
 // Config configures a [Device]. MAC and Rand are needed.
 type Config struct {
-	MAC     wire.MAC    // the address burnt into the chip; a unicast address
-	Profile Profile     // the zero value is WINC1500()
-	Rand    rand.Source // for transaction ids, ports, nonces, GET_PRNG; not shared between goroutines
-	Air     *air.Air    // the medium; nil: an empty one, on which nothing is found
-	Name    string      // host name in DHCP before SET_DEVICE_NAME; "" means "WINC-XX-YY" from the MAC
+	MAC     wire.MAC     // the address burnt into the chip; a unicast address
+	Profile Profile      // the zero value is WINC1500()
+	Rand    rand.Source  // for transaction ids, ports, nonces, GET_PRNG; not shared between goroutines
+	Air     *air.Air     // the medium; nil: an empty one, on which nothing is found
+	Flash   *flash.Flash // what is in it outlives the device; nil: a fresh one in memory, see Profile.FlashFormat
+	Name    string       // host name in DHCP before SET_DEVICE_NAME; "" means "WINC-XX-YY" from the MAC
 
 	// OnIRQ is called when the interrupt line falls. It may only signal, never call the device.
 	OnIRQ func()
@@ -46,10 +48,14 @@ type Device struct {
 	out      outbox
 	fw       *firmware // what runs on the CPU; nil unless cpu is cpuFirmware
 	irq      bool      // the line is asserted
+	gpio     gpio
+	flash    flash.Chip
+	boot     flash.Booted // what the firmware was started from
+	bootErr  error        // why it did not start
 	counters Counters
 	seen     time.Time // of the latest call
 
-	stored []storedNetwork // credentials for DEFAULT_CONNECT, best first; they outlive a reset, as in flash
+	stored []storedNetwork // credentials for DEFAULT_CONNECT, best first, as they are in the flash
 }
 
 // New makes a device that is powered, out of reset and in its boot ROM, as a board without reset lines sees it.
@@ -67,7 +73,14 @@ func New(c Config) (*Device, error) {
 	if c.Air == nil {
 		c.Air = air.New(air.Config{})
 	}
+	if c.Flash == nil {
+		var err error
+		if c.Flash, err = freshFlash(c.Profile); err != nil {
+			return nil, err
+		}
+	}
 	d := &Device{cfg: c, profile: c.Profile, rand: rand.New(c.Rand), touch: c.Touch, enabled: true}
+	d.flash.F = c.Flash
 	d.slave = spi.NewSlave(chip{d})
 	d.in.init(&d.profile)
 	d.hardReset(time.Time{})

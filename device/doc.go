@@ -24,9 +24,17 @@
 // extension USTD. Layouts and some manners depend on the release of the host driver, which it says at boot
 // (HostVersion); where they do, the code says so.
 //
+// # Flash
+//
+// Config.Flash is the serial flash behind the chip (package flash): which of its two firmware images runs decides what
+// the version blocks say, and credentials for a default connect are kept there. Give it the image of
+// [flash.OpenFile] to keep both across runs; without one a device starts with a fresh flash in memory, which costs nothing
+// until something is written. A flash without a good image is a dead chip: the host's wait for the firmware runs out, and
+// Snapshot says why.
+//
 // # What it does not have yet
 //
-// Soft-AP, provisioning, SNTP, TLS sockets, the updater, flash, WPS, P2P, monitor and Ethernet bypass mode, roaming.
+// Soft-AP, provisioning, SNTP, TLS sockets, the updater, WPS, P2P, monitor and Ethernet bypass mode, roaming.
 // Requests for them are counted in Counters.Unsupported; where a host waits for an answer it gets the one that says no.
 // Radio tuning and power-save settings are accepted and have no effect.
 package device

@@ -19,6 +19,7 @@ const (
 	EventDropped                   // a request had no effect; Text says why
 	EventPower                     // reset, power, CPU: Text says what
 	EventFirmware                  // the firmware runs; Text says its version and that of the host
+	EventFlash                     // the flash has no image to run, or fails: Text says what
 )
 
 // String prints the kind in a word.
@@ -38,6 +39,8 @@ func (k EventKind) String() string {
 		return "power"
 	case EventFirmware:
 		return "firmware"
+	case EventFlash:
+		return "flash"
 	}
 	return fmt.Sprintf("event(%d)", uint8(k))
 }

@@ -36,11 +36,6 @@ type link struct {
 	result    int8            // of those tried
 }
 
-// storedNetwork is what DEFAULT_CONNECT needs. A real part keeps it in flash.
-type storedNetwork struct {
-	params wifi.JoinParams
-}
-
 // connectOld is CONNECT in the form of hosts before 19.6.1. Spec hif-messages 2.2.
 func (f *firmware) connectOld(now time.Time, m hif.ConnectOld) {
 	f.join(now, wifi.JoinParams{
@@ -128,7 +123,7 @@ func connError(r wifi.Reason) hif.ConnError {
 func (f *firmware) joined(now time.Time, n wifi.Network) {
 	f.link.state, f.link.network = linkJoined, n
 	if f.link.save {
-		f.remember(f.link.params)
+		f.remember(now, f.link.params)
 	}
 	event(f.d, hif.OpStateChanged, hif.StateChanged{State: hif.Connected})
 	f.startIP(now)
@@ -200,31 +195,6 @@ func (f *firmware) tryStored(now time.Time) {
 	f.link.params, f.link.save = next.params, true // it moves to the front
 	f.try(now)
 }
-
-// remember keeps credentials that have worked, the newest first.
-func (f *firmware) remember(p wifi.JoinParams) {
-	d := f.d
-	p.Channels = 0
-	d.stored = slices.DeleteFunc(d.stored, func(s storedNetwork) bool { return s.params.SSID == p.SSID })
-	d.stored = slices.Insert(d.stored, 0, storedNetwork{p})
-	if n := d.profile.StoredNets; len(d.stored) > n {
-		d.stored = d.stored[:n]
-	}
-}
-
-// deleteStored is DELETE_APID: forget one network, or all (2.14).
-func (f *firmware) deleteStored(now time.Time, m hif.DeleteAPID) {
-	d, n := f.d, len(f.d.stored)
-	d.stored = slices.DeleteFunc(d.stored, func(s storedNetwork) bool { return m.All || s.params.SSID == m.SSID })
-	var answer hif.DeleteAPIDReply
-	if len(d.stored) == n && !m.All {
-		answer.Error = errFail
-	}
-	reply(d, hif.OpDeleteAPID, answer)
-}
-
-// errFail is the general error of the host's driver (hif-messages 1.8).
-const errFail = -12
 
 // abortSockets is what the loss of the link or of the address does to sockets: what waits fails, in order of ids, and
 // every id stays dead until the host closes it. Connections that the host has not heard of vanish. Look-ups and echoes,

@@ -12,8 +12,9 @@ var le = binary.LittleEndian
 
 // Where things lie in the chip's memory. Hosts learn all of it from registers. Spec host-bus 3.8, 4.5.
 const (
-	gpOffset  = 0x0c08 // all four: offsets in the data memory
+	gpOffset  = 0x0c08 // all five: offsets in the data memory
 	revOffset = 0x0c40
+	otaOffset = 0x0c80
 	macOffset = 0x0cc0
 	otpOffset = 0x0cc8
 
@@ -76,21 +77,6 @@ func (m *memory) write(a uint32, p []byte) (n int, ok bool) {
 	return n, true
 }
 
-// fill writes n bytes v from a on.
-func (m *memory) fill(a, n uint32, v byte) {
-	var b [64]byte
-	for i := range b {
-		b[i] = v
-	}
-	for n > 0 {
-		k, ok := m.write(a, b[:min(n, uint32(len(b)))])
-		if !ok {
-			return
-		}
-		a, n = a+uint32(k), n-uint32(k)
-	}
-}
-
 // ReadMem reads a block. Any address and length is fine; what does not exist reads 0 (BD-08).
 func (c chip) ReadMem(now time.Time, a uint32, p []byte) {
 	for len(p) > 0 {
@@ -145,21 +131,19 @@ func (d *Device) writeSome(a uint32, p []byte) int {
 // writeVersionBlocks fills the structures that GP register 2 leads to. Spec host-bus 4.5, doors "the extension of our
 // own on the bus".
 func (d *Device) writeVersionBlocks() {
-	p := hif.Pointers{MAC: macOffset, OTPMAC: otpOffset, Rev: revOffset}
+	p := hif.Pointers{MAC: macOffset, OTPMAC: otpOffset, Rev: revOffset, OTARev: otaOffset}
 	if d.profile.NoOTP {
 		p.OTPMAC = 0
 	}
-	rev := hif.Revision{
-		ChipID:     d.profile.ChipID,
-		Firmware:   d.profile.Firmware,
-		MinDriver:  d.profile.MinHost,
-		BuildDate:  buildDate,
-		BuildTime:  buildTime,
-		Understudy: true,
+	if !d.standby() {
+		p.OTARev = 0 // hosts must not read what is not there (hif-messages 4.3)
 	}
 	var b [64]byte
 	d.mem.write(reg.DataMemory|gpOffset, p.Append(b[:0]))
-	d.mem.write(reg.DataMemory|revOffset, rev.Append(b[:0]))
+	d.mem.write(reg.DataMemory|revOffset, d.revision(d.boot.Running).Append(b[:0]))
+	if d.standby() {
+		d.mem.write(reg.DataMemory|otaOffset, d.revision(d.boot.Other).Append(b[:0]))
+	}
 	d.mem.write(reg.DataMemory|otpOffset, d.cfg.MAC[:])
 	d.writeMAC()
 }

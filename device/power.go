@@ -66,7 +66,7 @@ func (d *Device) hardReset(now time.Time) {
 	d.stop(now)
 	d.slave.HardReset()
 	d.resetRegisters()
-	d.cpu = cpuBootROM
+	d.startROM()
 }
 
 // globalReset is the write of 0 to NMI_GLB_RESET_0: as a hard reset, but the settings of the SPI block stay, so that a
@@ -75,7 +75,14 @@ func (d *Device) globalReset(now time.Time) {
 	d.trace(now, EventPower, 0, nil, "global reset")
 	d.stop(now)
 	d.resetRegisters()
+	d.startROM()
+}
+
+// startROM starts the boot ROM, which wakes the flash: a host may have put it into deep power-down (4.4).
+func (d *Device) startROM() {
 	d.cpu = cpuBootROM
+	d.flash.Power()
+	d.bootErr = nil
 }
 
 // stop halts the CPU: no mailbox, no network, the interrupt line idle. Registers and memory stay as they are.
@@ -94,7 +101,7 @@ func (d *Device) stop(now time.Time) {
 func (d *Device) restartCPU(now time.Time) {
 	d.stop(now)
 	d.trace(now, EventPower, 0, nil, "CPU starts")
-	d.cpu = cpuBootROM
+	d.startROM()
 	d.regs.bootROM = reg.BootROMFinished
 	d.regs.state = 0
 }
@@ -105,11 +112,15 @@ func (d *Device) startFirmware(now time.Time) {
 	if d.cpu != cpuBootROM {
 		return
 	}
+	if err := d.bootFlash(); err != nil {
+		d.trace(now, EventFlash, 0, nil, err.Error())
+		return // a dead chip: the host's poll runs out
+	}
 	host := hif.VersionWord(d.regs.state).Low() // written at step 11 of the boot [HM-02]
 	fw, err := newFirmware(d, now, host)
 	if err != nil {
 		d.trace(now, EventPower, 0, nil, err.Error())
-		return // the host's poll runs out, as with a damaged flash
+		return // the same
 	}
 	d.counters.Boots++
 	d.cpu = cpuFirmware
@@ -117,10 +128,11 @@ func (d *Device) startFirmware(now time.Time) {
 	d.regs.receive, d.regs.messageAt, d.regs.request, d.regs.grantAt = 0, 0, 0, 0
 	d.writeVersionBlocks()
 	d.regs.gp2 = gpOffset
-	d.regs.version = uint32(d.profile.versionWord())
+	rev := d.revision(d.boot.Running)
+	d.regs.version = uint32(hif.MakeVersionWord(rev.Firmware, rev.MinDriver))
 	d.regs.state = reg.FirmwareReady
 	if d.cfg.Trace != nil {
-		d.trace(now, EventFirmware, 0, nil, d.profile.Firmware.String()+" runs, host driver "+host.String())
+		d.trace(now, EventFirmware, 0, nil, rev.Firmware.String()+" runs, host driver "+host.String())
 	}
 }
 

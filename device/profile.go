@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/understudy-net/understudy/bus/hif"
+	"github.com/understudy-net/understudy/device/flash"
 )
 
 // Profile says which chip a device is: what it calls itself and where its limits are. Get one from [WINC1500] or
@@ -13,7 +14,7 @@ type Profile struct {
 	Name     string
 	ChipID   uint32      // register 0x1000
 	RFRevID  uint32      // register 0x13F4
-	Firmware hif.Version // what it says it runs
+	Firmware hif.Version // what a fresh flash holds; what runs is what the flash says
 	MinHost  hif.Version // oldest host driver that it says it works with
 	NoOTP    bool        // no MAC address is burnt in; the working address is Config.MAC all the same
 
@@ -44,7 +45,11 @@ type Profile struct {
 	ACDWait   time.Duration
 
 	Networks   int // networks that a scan can report; 0 means 32
-	StoredNets int // networks that a default connect remembers; 0 means 4
+	StoredNets int // networks that a default connect remembers, at most flash.MaxNetworks; 0 means 4
+
+	// FlashSize is the size of the flash that a device makes for itself; 0 means flash.Size8M. With a flash of 2 Mbit, which
+	// is too small for the map, the firmware is what the profile says, and there are no updates.
+	FlashSize int
 }
 
 // WINC1500 returns the profile "winc1500-19.7.7": revision 3A0 with firmware 19.7.7, which every driver from 19.3.0 on
@@ -103,6 +108,7 @@ func (p Profile) withDefaults() Profile {
 	setDefault(&p.ACDWait, 200*time.Millisecond)
 	setDefault(&p.Networks, 32)
 	setDefault(&p.StoredNets, 4)
+	setDefault(&p.FlashSize, flash.Size8M)
 	return p
 }
 
@@ -118,6 +124,8 @@ func (p *Profile) check() error {
 		return fmt.Errorf("device: profile %q: %d send buffers; want 1 to %d", p.Name, p.SendBuffers, maxSendBuffers)
 	case p.Networks < 1 || p.Networks > 255:
 		return fmt.Errorf("device: profile %q: %d networks; want 1 to 255", p.Name, p.Networks)
+	case p.StoredNets < 1 || p.StoredNets > flash.MaxNetworks:
+		return fmt.Errorf("device: profile %q: %d stored networks; want 1 to %d", p.Name, p.StoredNets, flash.MaxNetworks)
 	}
 	return nil
 }

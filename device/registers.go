@@ -23,6 +23,9 @@ type registers struct {
 	request   uint32 // WIFI_HOST_RCV_CTRL_2
 	grantAt   uint32 // WIFI_HOST_RCV_CTRL_4
 
+	flashShort uint32 // a short read of the flash, which also shows in WIFI_HOST_RCV_CTRL_1
+	flashFresh bool
+
 	stored map[uint32]uint32 // last value written to a register without a meaning
 }
 
@@ -75,13 +78,13 @@ func (c chip) ReadReg(now time.Time, a uint32) uint32 {
 	case reg.RcvCtrl0:
 		return r.receive
 	case reg.RcvCtrl1:
-		return r.messageAt
+		return d.readMessageAt()
 	case reg.RcvCtrl2:
 		return r.request
 	case reg.RcvCtrl4:
 		return r.grantAt
-	case reg.GPIOInput: // outputs read back, inputs are open
-		return r.stored[reg.GPIOOutput] & r.stored[reg.GPIODirection]
+	case reg.GPIOInput:
+		return d.gpioInput()
 	case reg.FlashTrDone:
 		return 1 // hosts poll it without a limit [BD-13]
 	}
@@ -119,7 +122,7 @@ func (c chip) WriteReg(now time.Time, a, v uint32) {
 		d.writeReceive(now, v)
 	case reg.RcvCtrl1:
 		if !d.out.open {
-			r.messageAt = v
+			r.messageAt, r.flashFresh = v, false
 		}
 	case reg.RcvCtrl2:
 		d.writeRequest(now, v)
@@ -175,22 +178,4 @@ func (d *Device) writeGlobalReset(now time.Time, v uint32) {
 		d.restartCPU(now)
 	}
 	d.regs.reset = v
-}
-
-// flashCommand runs a command of the flash controller. There is no flash behind it yet: what is read is the open bus,
-// all ones, which hosts take for "no flash" (6.2).
-func (d *Device) flashCommand(now time.Time, v uint32) {
-	if v&reg.FlashStart == 0 {
-		return
-	}
-	n, at := d.regs.stored[reg.FlashDataCnt], d.regs.stored[reg.FlashDMAAddr]
-	switch {
-	case n == 0:
-	case at == reg.RcvCtrl1:
-		if !d.out.open {
-			d.regs.messageAt = 0xffffffff
-		}
-	default:
-		d.mem.fill(at, min(n, reg.StagingLen), 0xff)
-	}
 }

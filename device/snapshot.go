@@ -7,7 +7,9 @@ import (
 
 	"github.com/understudy-net/understudy/air/wifi"
 	"github.com/understudy-net/understudy/bus/hif"
+	"github.com/understudy-net/understudy/bus/reg"
 	"github.com/understudy-net/understudy/bus/spi"
+	"github.com/understudy-net/understudy/device/flash"
 	"github.com/understudy-net/understudy/stack"
 	"github.com/understudy-net/understudy/wire"
 )
@@ -21,6 +23,8 @@ type Snapshot struct {
 	Counters Counters
 	SPI      spi.SlaveStats
 	Stored   []string // SSIDs of stored credentials, the newest first
+	Flash    FlashState
+	GPIO     GPIO
 
 	Host    hif.Version // release of the host's driver
 	MAC     wire.MAC
@@ -54,6 +58,16 @@ type Mailbox struct {
 	Queued  int    // messages behind it
 }
 
+// FlashState is a look at the flash.
+type FlashState struct {
+	Size    int // bytes
+	Stats   flash.Stats
+	Chip    flash.ChipStats
+	Running hif.Version // what the firmware was started as; 0: none runs
+	Standby hif.Version // what can be switched to; 0: nothing
+	Err     error       // why no firmware starts, or what the storage said first; nil: all is well
+}
+
 // Socket is a look at one socket.
 type Socket struct {
 	ID       int8
@@ -81,6 +95,8 @@ func (d *Device) Snapshot() Snapshot {
 		s.Mailbox.Op = d.out.op
 		s.Mailbox.Taken = !hif.ParseNotice(d.regs.receive).Pending
 	}
+	s.Flash = d.flashState()
+	s.GPIO = GPIO{Direction: d.regs.stored[reg.GPIODirection], Output: d.regs.stored[reg.GPIOOutput], Input: d.gpioInput()}
 	for _, n := range d.stored {
 		s.Stored = append(s.Stored, n.params.SSID)
 	}
@@ -88,6 +104,20 @@ func (d *Device) Snapshot() Snapshot {
 		f.snapshot(d.seen, &s)
 	}
 	s.Stuck = d.stuck(&s)
+	return s
+}
+
+func (d *Device) flashState() FlashState {
+	s := FlashState{Size: d.flash.F.Size(), Stats: d.flash.F.Stats(), Chip: d.flash.Stats(), Err: d.bootErr}
+	if d.fw != nil {
+		s.Running = d.revision(d.boot.Running).Firmware
+		if d.standby() {
+			s.Standby = d.revision(d.boot.Other).Firmware
+		}
+	}
+	if s.Err == nil {
+		s.Err = d.flash.F.Err()
+	}
 	return s
 }
 
@@ -130,6 +160,9 @@ func (s *socket) snapshot() Socket {
 // stuck says who owes the next step, one line a cause.
 func (d *Device) stuck(s *Snapshot) (lines []string) {
 	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	if err := s.Flash.Err; err != nil {
+		say("device: %v", err)
+	}
 	m := &s.Mailbox
 	switch {
 	case m.Open && !m.Taken:
