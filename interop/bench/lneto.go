@@ -84,10 +84,10 @@ func (p *lnetoPair) run() error {
 	}
 }
 
-func lnetoConn(size int) (*ltcp.Conn, error) {
+func lnetoConn(size, queue int) (*ltcp.Conn, error) {
 	c := new(ltcp.Conn)
 	return c, c.Configure(ltcp.ConnConfig{
-		RxBuf: make([]byte, size), TxBuf: make([]byte, size), TxPacketQueueSize: min(lnetoQueue, size),
+		RxBuf: make([]byte, size), TxBuf: make([]byte, size), TxPacketQueueSize: queue,
 		RWBackoff: lnetoYield,
 	})
 }
@@ -95,11 +95,11 @@ func lnetoConn(size int) (*ltcp.Conn, error) {
 func lnetoYield(uint) time.Duration { return lneto.BackoffFlagGosched }
 
 // connect makes a connection from a port of one to a port of the other.
-func (p *lnetoPair) connect(from, to uint16, size int) (a, b *ltcp.Conn, err error) {
-	if a, err = lnetoConn(size); err != nil {
+func (p *lnetoPair) connect(from, to uint16, size, queue int) (a, b *ltcp.Conn, err error) {
+	if a, err = lnetoConn(size, queue); err != nil {
 		return
 	}
-	if b, err = lnetoConn(size); err != nil {
+	if b, err = lnetoConn(size, queue); err != nil {
 		return
 	}
 	return a, b, p.open(a, b, from, to)
@@ -135,7 +135,7 @@ func lnetoBulk(streams int) func() (*work, error) {
 		ss := make([]*stream, streams)
 		for i := range ss {
 			ss[i] = new(stream)
-			if ss[i].a, ss[i].b, err = p.connect(uint16(2000+i), uint16(3000+i), lnetoBuffer); err != nil {
+			if ss[i].a, ss[i].b, err = p.connect(uint16(2000+i), uint16(3000+i), lnetoBuffer, lnetoQueue); err != nil {
 				return nil, err
 			}
 		}
@@ -177,7 +177,7 @@ func lnetoPingPong() (*work, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, b, err := p.connect(2000, 3000, 2048)
+	a, b, err := p.connect(2000, 3000, 2048, 4)
 	if err != nil {
 		return nil, err
 	}
@@ -223,11 +223,11 @@ func lnetoConnect() (*work, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := lnetoConn(2048)
+	a, err := lnetoConn(2048, 4)
 	if err != nil {
 		return nil, err
 	}
-	b, err := lnetoConn(2048)
+	b, err := lnetoConn(2048, 4)
 	if err != nil {
 		return nil, err
 	}
@@ -356,7 +356,7 @@ func lnetoPingPongBlocking() (*work, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, b, err := p.connect(2000, 3000, 2048)
+	a, b, err := p.connect(2000, 3000, 2048, 4)
 	if err != nil {
 		return nil, err
 	}
@@ -370,7 +370,7 @@ func lnetoBulkBlocking() (*work, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, b, err := p.connect(2000, 3000, lnetoBuffer)
+	a, b, err := p.connect(2000, 3000, lnetoBuffer, lnetoQueue)
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
+	"slices"
 	"strings"
 	"time"
 )
@@ -32,10 +33,10 @@ func main() {
 	per := flag.Duration("for", 300*time.Millisecond, "time of each contestant in each round")
 	rounds := flag.Int("rounds", 7, "rounds")
 	asJSON := flag.Bool("json", false, "print JSON")
-	solo := flag.Bool("solo", false, "run this project's column alone")
-	profile := flag.String("cpuprofile", "", "write a CPU profile to this file; use it with -solo and one row")
+	with := flag.String("with", "", "regular expression: the columns to run beside ours; '^$' for none")
+	profile := flag.String("cpuprofile", "", "write a CPU profile to this file; use it with -with '^$' and one row")
 	flag.Parse()
-	if err := run(*only, *list, *per, *rounds, *asJSON, *solo, *profile); err != nil {
+	if err := run(*only, *list, *per, *rounds, *asJSON, *with, *profile); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -69,10 +70,14 @@ type report struct {
 	Sizes   []sizeRow   `json:"sizes,omitempty"`
 }
 
-func run(only string, list bool, per time.Duration, rounds int, asJSON, solo bool, profile string) error {
+func run(only string, list bool, per time.Duration, rounds int, asJSON bool, with, profile string) error {
 	re, err := regexp.Compile(only)
 	if err != nil {
 		return fmt.Errorf("-rows: %w", err)
+	}
+	others, err := regexp.Compile(with)
+	if err != nil {
+		return fmt.Errorf("-with: %w", err)
 	}
 	if profile != "" {
 		f, err := os.Create(profile)
@@ -96,16 +101,15 @@ func run(only string, list bool, per time.Duration, rounds int, asJSON, solo boo
 			continue
 		case !re.MatchString(r.key):
 			continue
-		case solo:
-			r.entrants = r.entrants[:1]
 		}
+		r.entrants = slices.DeleteFunc(r.entrants, func(e entrant) bool { return e.name != ours && !others.MatchString(e.name) })
 		out := r.run(rounds, per)
 		rep.Rows = append(rep.Rows, out)
 		if !asJSON {
 			out.print(os.Stdout)
 		}
 	}
-	if err := runSizes(&rep, re, list, solo, asJSON); err != nil {
+	if err := runSizes(&rep, re, others, list, asJSON); err != nil {
 		return err
 	}
 	if asJSON {

@@ -151,6 +151,8 @@ func (p *pair) connect(ln stack.Listener) (a, b stack.TCP, err error) {
 	if b, err = ln.Accept(p.now); err != nil {
 		return
 	}
+	a.SetNoDelay(true) // as the others have it
+	b.SetNoDelay(true)
 	p.drain()
 	return
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/understudy-net/understudy/sock"
 	"github.com/understudy-net/understudy/stack"
 	"github.com/understudy-net/understudy/world"
 )
@@ -95,7 +96,16 @@ func (p *netPair) connect() (a, b net.Conn, err error) {
 	if a, err = p.nets[0].Dial(context.Background(), "tcp", netip.AddrPortFrom(addrB, 80).String()); err != nil {
 		return
 	}
-	b, err = ln.Accept()
+	if b, err = ln.Accept(); err != nil {
+		return
+	}
+	p.w.Lock()
+	defer p.w.Unlock()
+	for _, c := range []net.Conn{a, b} {
+		if err := c.(*sock.Conn).Stream().(stack.TCP).SetNoDelay(true); err != nil {
+			return nil, nil, err
+		}
+	}
 	return
 }
 
