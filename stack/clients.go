@@ -293,6 +293,9 @@ func (s *Stack) pumpDNS(now time.Time) {
 		}
 		if r, ok := s.resolve.m.NextEvent(); ok {
 			busy = true
+			if s.timeResolved(now, r) {
+				continue
+			}
 			s.miscEvent(Event{Tag: r.Tag, Flags: Resolved, Err: r.Err,
 				Resolve: ResolveResult{r.Name, r.Addrs, r.TTL, r.Err}})
 		}
@@ -318,6 +321,9 @@ func (s *Stack) ServeDNS(d *dns.Server) { s.names = d }
 
 // clientInput takes a datagram to the machine that it is for, if it is for one.
 func (s *Stack) clientInput(now time.Time, p *packet, local, remote endpoint, payload []byte) bool {
+	if s.timeInput(now, p, local, remote, payload) {
+		return true
+	}
 	switch {
 	case local.port == dhcp.ClientPort && s.client != nil && remote.port == dhcp.ServerPort:
 		s.client.mac = p.srcMAC
@@ -349,6 +355,7 @@ func (s *Stack) clientsMoved() {
 	if s.resolve != nil {
 		s.clientAt = earlier(s.clientAt, s.instant(s.resolve.m.Deadline()))
 	}
+	s.clientAt = earlier(s.clientAt, s.instant(s.timeDeadline()))
 }
 
 // instant is at for a time that is not now.
@@ -373,5 +380,6 @@ func (s *Stack) advanceClients(now time.Time) {
 		s.resolve.m.Advance(now)
 		s.pumpDNS(now)
 	}
+	s.advanceTime(now)
 	s.clientsMoved()
 }

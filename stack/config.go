@@ -49,6 +49,7 @@ func (s *Stack) ClearAddr(now time.Time) {
 	s.guard, s.acd = guard{}, nil
 	s.StopDHCP(now, false)
 	s.forgetAddr()
+	s.timeMoved(now)
 	s.touch()
 }
 
@@ -64,6 +65,7 @@ func (s *Stack) install(now time.Time, c addrConf) {
 		s.gateway = ip4{}
 	}
 	s.servers = c.dns
+	s.timeMoved(now)
 }
 
 // forgetAddr leaves the stack without an address (ARP-9).
@@ -79,6 +81,7 @@ func (s *Stack) dropAddr(now time.Time) {
 	s.forgetAddr()
 	if !isZero(old) {
 		s.endConnections(now, old)
+		s.timeMoved(now)
 	}
 }
 

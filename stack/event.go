@@ -29,10 +29,12 @@ const (
 	DHCPFailed  // no DHCP server answers; the client goes on trying
 	Pong        // a ping is over; Event.Ping has the result
 	Resolved    // a Resolve is over; Event.Resolve has the result
+	Synced      // Sync has learnt the time; Event.Time says more
+	SyncFailed  // a server of Sync gave no time; Err says why, Event.Time which; the client goes on with the next one
 )
 
 var flagNames = [...]string{"Readable", "Writable", "Connected", "Acceptable", "Held", "Closed", "Acked",
-	"Configured", "AddressLost", "Conflict", "DHCPFailed", "Pong", "Resolved"}
+	"Configured", "AddressLost", "Conflict", "DHCPFailed", "Pong", "Resolved", "Synced", "SyncFailed"}
 
 // String prints the names of the bits that are set.
 func (f Flags) String() string {
@@ -64,6 +66,7 @@ type Event struct {
 	Address AddressEvent // Configured, AddressLost, Conflict
 	Ping    PingResult   // Pong
 	Resolve ResolveResult
+	Time    *TimeEvent // Synced, SyncFailed; else nil
 }
 
 // AddressEvent says more about an event of our address.

@@ -100,8 +100,9 @@ type Stack struct {
 	lease   *dhcp.Lease
 	resolve *resolver
 	names   *dns.Server
+	ntp     *timekeeping
 
-	clientAt tcp.Instant // when the machines of DHCP and DNS need Advance
+	clientAt tcp.Instant // when the machines of DHCP, DNS and SNTP need Advance
 	gen      uint32
 
 	events eventQueue

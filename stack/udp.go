@@ -178,7 +178,7 @@ func (u UDP) Connect(now time.Time, remote netip.AddrPort) error {
 	return nil
 }
 
-// inputUDP hands a datagram to a hook, to the DHCP and DNS machines, or to its socket.
+// inputUDP hands a datagram to a hook, to the machines of DHCP, DNS and SNTP, or to its socket.
 func (s *Stack) inputUDP(now time.Time, p *packet) {
 	s.stats.UDP.In++
 	h, payload, err := wire.ParseUDP(p.payload, netip.AddrFrom4(p.src), netip.AddrFrom4(p.dst))
