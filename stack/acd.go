@@ -130,8 +130,7 @@ func (s *Stack) adopt(now time.Time, t tcp.Instant) {
 	a := s.acd
 	s.install(now, a.conf)
 	s.guard = guard{tag: a.conf.tag, dhcp: a.conf.dhcp, keep: a.c.Keep}
-	e := Event{Tag: a.conf.tag, Flags: Configured}
-	e.Address.Prefix = a.conf.prefix
+	e := Event{Tag: a.conf.tag, Flags: Configured, Address: &AddressEvent{Prefix: a.conf.prefix}}
 	if a.conf.dhcp {
 		e.Address.Lease = s.lease
 	}
@@ -160,8 +159,7 @@ func (s *Stack) checkConflict(now time.Time, t tcp.Instant, p wire.ARP, sender, 
 		return false
 	}
 	s.stats.ARP.Conflicts++
-	e := Event{Tag: s.guard.tag, Flags: Conflict}
-	e.Address.Prefix, e.Address.MAC, e.Address.Kept = s.prefix(), p.SenderMAC, true
+	e := Event{Tag: s.guard.tag, Flags: Conflict, Address: &AddressEvent{Prefix: s.prefix(), MAC: p.SenderMAC, Kept: true}}
 	if s.guard.defended == 0 || t.Sub(s.guard.defended) >= defendInterval {
 		s.guard.defended = t // defend it once (RFC 5227, 2.4 (b))
 		s.announce(now)
@@ -182,8 +180,7 @@ func (s *Stack) probeConflict(now time.Time, a *acd, mac wire.MAC) {
 	s.stats.ARP.Conflicts++
 	n := s.guard.conflicts + 1
 	s.acd = nil
-	e := Event{Tag: a.conf.tag, Flags: Conflict}
-	e.Address.Prefix, e.Address.MAC = a.conf.prefix, mac
+	e := Event{Tag: a.conf.tag, Flags: Conflict, Address: &AddressEvent{Prefix: a.conf.prefix, MAC: mac}}
 	if a.c.Keep {
 		e.Address.Kept = true
 		s.miscEvent(e)

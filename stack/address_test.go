@@ -196,7 +196,7 @@ func TestResolve(t *testing.T) {
 	got := map[any]ResolveResult{}
 	for _, e := range p.events(p.a) {
 		if e.Flags == Resolved {
-			got[e.Tag] = e.Resolve
+			got[e.Tag] = *e.Resolve
 		}
 	}
 	if r := got["www.test"]; r.Err != nil || len(r.Addrs) != 1 || r.Addrs[0] != addrB {

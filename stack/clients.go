@@ -145,9 +145,7 @@ func (s *Stack) dhcpEvent(now time.Time, c *dhcpClient, e dhcp.Event) {
 		s.lease = &l
 		if s.addr == conf.prefix.Addr().As4() {
 			s.install(now, conf)
-			ev := Event{Tag: c.c.Tag, Flags: Configured}
-			ev.Address.Prefix, ev.Address.Lease = l.Addr, &l
-			s.miscEvent(ev)
+			s.miscEvent(Event{Tag: c.c.Tag, Flags: Configured, Address: &AddressEvent{Prefix: l.Addr, Lease: &l}})
 		}
 	case dhcp.EventLost:
 		s.lease = nil
@@ -297,7 +295,7 @@ func (s *Stack) pumpDNS(now time.Time) {
 				continue
 			}
 			s.miscEvent(Event{Tag: r.Tag, Flags: Resolved, Err: r.Err,
-				Resolve: ResolveResult{r.Name, r.Addrs, r.TTL, r.Err}})
+				Resolve: &ResolveResult{r.Name, r.Addrs, r.TTL, r.Err}})
 		}
 		if !busy {
 			break

@@ -59,6 +59,7 @@ func (s *Stack) install(now time.Time, c addrConf) {
 	if a != s.addr {
 		s.dropAddr(now)
 	}
+	s.epoch++
 	s.addr, s.mask = a, prefixMask(c.prefix.Bits())
 	s.gateway, _ = from4(c.gateway)
 	if s.gateway == s.addr {
@@ -70,6 +71,7 @@ func (s *Stack) install(now time.Time, c addrConf) {
 
 // forgetAddr leaves the stack without an address (ARP-9).
 func (s *Stack) forgetAddr() {
+	s.epoch++
 	s.addr, s.mask, s.gateway, s.servers = ip4{}, 0, ip4{}, nil
 	s.forgetNeighbors()
 	s.frags = nil
@@ -87,8 +89,7 @@ func (s *Stack) dropAddr(now time.Time) {
 
 // loseAddr is dropAddr with the event AddressLost.
 func (s *Stack) loseAddr(now time.Time, err error) {
-	e := Event{Tag: s.guard.tag, Flags: AddressLost, Err: err}
-	e.Address.Prefix = s.prefix()
+	e := Event{Tag: s.guard.tag, Flags: AddressLost, Err: err, Address: &AddressEvent{Prefix: s.prefix()}}
 	s.acd = nil
 	s.dropAddr(now)
 	s.miscEvent(e)

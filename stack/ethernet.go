@@ -53,7 +53,7 @@ func (s *Stack) input(now time.Time, b []byte) {
 	}
 	switch wire.EtherType(binary.BigEndian.Uint16(b[12:14])) {
 	case wire.EtherTypeIPv4:
-		if dst == s.cfg.MAC && s.fastTCP(now, b[ethLen:]) {
+		if dst == s.cfg.MAC && (s.fastTCP(now, b[ethLen:]) || s.fastUDP(now, b[ethLen:])) {
 			return
 		}
 		s.inputIP(now, src, dst.IsMulticast(), b[ethLen:])

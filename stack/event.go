@@ -63,10 +63,10 @@ type Event struct {
 	UDP      UDP      // for those of a UDP socket
 	Listener Listener // for those of a listener
 
-	Address AddressEvent // Configured, AddressLost, Conflict
-	Ping    PingResult   // Pong
-	Resolve ResolveResult
-	Time    *TimeEvent // Synced, SyncFailed; else nil
+	Address *AddressEvent  // Configured, AddressLost, Conflict; else nil
+	Ping    *PingResult    // Pong; else nil
+	Resolve *ResolveResult // Resolved; else nil
+	Time    *TimeEvent     // Synced, SyncFailed; else nil
 }
 
 // AddressEvent says more about an event of our address.

@@ -4,6 +4,9 @@ import (
 	"encoding/binary"
 	"time"
 
+	"github.com/understudy-net/understudy/stack/dhcp"
+	"github.com/understudy-net/understudy/stack/dns"
+	"github.com/understudy-net/understudy/stack/sntp"
 	"github.com/understudy-net/understudy/stack/tcp"
 	"github.com/understudy-net/understudy/wire"
 )
@@ -60,6 +63,47 @@ func (s *Stack) fastTCP(now time.Time, b []byte) bool {
 	t := s.at(now)
 	s.afterTCP(now, t, k, k.conn.Input(t, &seg, p[hlen:]))
 	return true
+}
+
+// fastUDP does the same for datagrams to sockets that are neither hooks nor machines of the stack.
+func (s *Stack) fastUDP(now time.Time, b []byte) bool {
+	if len(b) < ipLen+wire.UDPLen || b[0] != 0x45 || wire.Proto(b[9]) != wire.ProtoUDP || s.onUDP != nil ||
+		binary.BigEndian.Uint16(b[6:8])&^ipDF != 0 {
+		return false
+	}
+	total := int(binary.BigEndian.Uint16(b[2:4]))
+	if total < ipLen+wire.UDPLen || total > len(b) || wire.Fold(sumWords(0, b[:ipLen])) != 0xffff {
+		return false
+	}
+	p := b[ipLen:total]
+	local := endpoint{ip4(b[16:20]), binary.BigEndian.Uint16(p[2:4])}
+	remote := endpoint{ip4(b[12:16]), binary.BigEndian.Uint16(p[0:2])}
+	n := int(binary.BigEndian.Uint16(p[4:6]))
+	if local.ip != s.addr || remote.port == 0 || n < wire.UDPLen || n > len(p) ||
+		!isUnicast(remote.ip) || remote.ip == s.addr || s.isBroadcast(remote.ip) || s.isClientPort(local.port, remote.port) {
+		return false
+	}
+	u := s.lastUDP
+	if u == nil || u.local.port != local.port || u.connected || len(s.connected) > 0 || s.udpBound > 0 {
+		if u = s.findUDP(local, remote); u == nil {
+			return false
+		}
+		s.lastUDP = u
+	}
+	if p[6]|p[7] != 0 && wire.Fold(wire.Sum(wire.PseudoSum(wire.ProtoUDP, remote.ip, local.ip, n), p[:n])) != 0xffff {
+		return false
+	}
+	s.stats.IP.In++
+	s.stats.UDP.In++
+	s.at(now)
+	s.queueUDP(u, remote, local.ip, b[8], p[wire.UDPLen:n])
+	return true
+}
+
+// isClientPort reports whether datagrams between these ports may be for a machine of the stack; see clientInput.
+func (s *Stack) isClientPort(p, from uint16) bool {
+	return p == 0 || s.ntp != nil && (p == sntp.Port || from == sntp.Port) || s.client != nil && p == dhcp.ClientPort || s.server != nil && p == dhcp.ServerPort ||
+		s.names != nil && p == dns.Port || s.resolve != nil && s.resolve.m.Uses(p)
 }
 
 // sumWords is wire.Sum for the few words of a header: acc must be the sum of not many fields, so that nothing is carried out.

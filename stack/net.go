@@ -254,11 +254,11 @@ func (n Net) Ping(ctx context.Context, dst netip.Addr, c PingConfig) (PingResult
 	if _, err := n.Stack.Ping(now, dst, c); err != nil {
 		return PingResult{}, err
 	}
-	now, e, err := w.wait(ctx, now)
-	if err == nil {
-		err = e.Ping.Err
+	_, e, err := w.wait(ctx, now)
+	if err != nil {
+		return PingResult{}, err
 	}
-	return e.Ping, err
+	return *e.Ping, e.Ping.Err
 }
 
 // UseDHCP gets an address by DHCP and waits until it can be used. Later events of the address go to c.Tag.

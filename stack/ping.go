@@ -117,7 +117,7 @@ func (s *Stack) takePing(id PingID, dst ip4) *ping {
 
 func (s *Stack) pong(p *ping, r PingResult) {
 	r.ID, r.Dst = p.id, netip.AddrFrom4(p.dst)
-	s.miscEvent(Event{Tag: p.tag, Flags: Pong, Ping: r})
+	s.miscEvent(Event{Tag: p.tag, Flags: Pong, Ping: &r})
 }
 
 // inputEchoReply looks for the ping that was answered; unknown and late replies are ignored (ICMP-15).

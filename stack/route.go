@@ -27,6 +27,7 @@ func (s *Stack) AddRoute(prefix netip.Prefix, via netip.Addr) error {
 	if len(s.routes) >= maxRoutes {
 		return fmt.Errorf("route to %v: %w", prefix, ErrNoBuffers)
 	}
+	s.epoch++
 	mask := prefixMask(prefix.Bits())
 	s.routes = append(s.routes, route{u32(prefix.Addr().As4()) & mask, mask, gw})
 	return nil

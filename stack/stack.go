@@ -87,6 +87,9 @@ type Stack struct {
 	udps      map[endpoint]*udpSock
 	connected map[tuple]*udpSock
 	udpSlots  []*udpSock
+	lastUDP   *udpSock // the socket of the latest datagram
+	udpBound  int      // sockets in udps that listen at one address
+	epoch     uint32   // counts changes of addresses and routes
 	onUDP     func(now time.Time, src, dst netip.AddrPort, payload []byte) bool
 	onEcho    func(now time.Time, src, dst netip.Addr, id, seq uint16, ttl uint8, payload []byte) bool
 

@@ -42,6 +42,12 @@ type udpSock struct {
 	err       error
 	dropped   uint64
 	groups    []ip4
+
+	// Where the latest datagram went: the checks of its addresses hold until epoch is over.
+	to    endpoint
+	from  endpoint
+	via   *neighbor
+	epoch uint32
 }
 
 // UDP is a handle of a UDP socket; it is a sock.Datagram. Copies are the same socket; after Close all of
@@ -82,10 +88,7 @@ func (s *Stack) ListenUDP(now time.Time, at netip.AddrPort, c UDPConfig) (UDP, e
 		s.udpSlots = append(s.udpSlots, nil)
 	}
 	s.udpSlots[u.id] = u
-	if s.udps == nil {
-		s.udps = make(map[endpoint]*udpSock)
-	}
-	s.udps[local] = u
+	s.bindUDP(u)
 	return UDP{s, u.id, u.gen}, nil
 }
 
@@ -169,7 +172,7 @@ func (u UDP) Connect(now time.Time, remote netip.AddrPort) error {
 	if k.connected || s.connected[key] != nil {
 		return ErrAddrInUse
 	}
-	delete(s.udps, k.local)
+	s.unbindUDP(k)
 	k.local, k.remote, k.connected = local, key.remote, true
 	if s.connected == nil {
 		s.connected = make(map[tuple]*udpSock)
@@ -202,30 +205,50 @@ func (s *Stack) inputUDP(now time.Time, p *packet) {
 		return
 	}
 	if u := s.findUDP(local, remote); u != nil {
-		s.queueUDP(u, p, remote, payload)
+		s.queueUDP(u, remote, p.dst, p.ttl, payload)
 		return
 	}
 	s.stats.UDP.NoPort++
 	s.sendUnreachable(now, p, wire.ICMPPortUnreachable) // ICMP-7
 }
 
-// findUDP looks for the socket of a datagram: as a rule one look-up.
+// findUDP looks for the socket of a datagram, the closest first: as a rule one look-up.
 func (s *Stack) findUDP(local, remote endpoint) *udpSock {
 	if len(s.connected) > 0 {
 		if u := s.connected[tuple{local, remote}]; u != nil {
 			return u
 		}
 	}
-	if len(s.udps) == 0 {
-		return nil
+	if s.udpBound > 0 {
+		if u := s.udps[local]; u != nil {
+			return u
+		}
 	}
-	if u := s.udps[endpoint{port: local.port}]; u != nil {
-		return u
+	if len(s.udps) > s.udpBound {
+		return s.udps[endpoint{port: local.port}]
 	}
-	return s.udps[local]
+	return nil
 }
 
-func (s *Stack) queueUDP(u *udpSock, p *packet, from endpoint, payload []byte) {
+// bindUDP and unbindUDP keep the table of sockets that are not connected.
+func (s *Stack) bindUDP(u *udpSock) {
+	if s.udps == nil {
+		s.udps = make(map[endpoint]*udpSock)
+	}
+	s.udps[u.local] = u
+	if !isZero(u.local.ip) {
+		s.udpBound++
+	}
+}
+
+func (s *Stack) unbindUDP(u *udpSock) {
+	delete(s.udps, u.local)
+	if !isZero(u.local.ip) {
+		s.udpBound--
+	}
+}
+
+func (s *Stack) queueUDP(u *udpSock, from endpoint, dst ip4, ttl uint8, payload []byte) {
 	if u.ring.Len()+udpRecord+len(payload) > u.limit {
 		u.dropped++
 		s.stats.UDP.QueueFull++ // the newest is dropped (UDP-8)
@@ -235,11 +258,12 @@ func (s *Stack) queueUDP(u *udpSock, p *packet, from endpoint, payload []byte) {
 	binary.BigEndian.PutUint16(r[0:], uint16(len(payload)))
 	copy(r[2:6], from.ip[:])
 	binary.BigEndian.PutUint16(r[6:], from.port)
-	copy(r[8:12], p.dst[:])
-	r[12] = p.ttl
+	copy(r[8:12], dst[:])
+	r[12] = ttl
 	pool := &s.cfg.TCP.Pool
+	u.ring.WriteAt(pool, udpRecord, payload)
 	u.ring.Write(pool, r[:])
-	u.ring.Write(pool, payload)
+	u.ring.Extend(len(payload))
 	s.udpEvent(u, Readable)
 }
 
@@ -287,13 +311,13 @@ func (u UDP) ReadMessage(now time.Time, p []byte) (int, Message, error) {
 	}
 	var r [udpRecord]byte
 	k.ring.Peek(r[:])
-	k.ring.Discard(udpRecord)
 	m := Message{Size: int(binary.BigEndian.Uint16(r[0:])), TTL: r[12]}
 	m.From = addrPort(ip4(r[2:6]), binary.BigEndian.Uint16(r[6:]))
 	m.To = addrPort(ip4(r[8:12]), k.local.port)
-	n := k.ring.Peek(p[:min(len(p), m.Size)])
+	n := min(len(p), m.Size)
+	k.ring.PeekAt(p[:n], udpRecord)
 	m.Truncated = n < m.Size
-	k.ring.Discard(m.Size)
+	k.ring.Discard(udpRecord + m.Size)
 	k.ring.Release(&u.s.cfg.TCP.Pool)
 	return n, m, nil
 }
@@ -305,6 +329,7 @@ func (u UDP) WriteTo(now time.Time, p []byte, to netip.AddrPort) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	s := u.s
 	remote := k.remote
 	if to.Addr().IsValid() {
 		a, ok := from4(to.Addr())
@@ -315,24 +340,64 @@ func (u UDP) WriteTo(now time.Time, p []byte, to netip.AddrPort) (int, error) {
 	} else if !k.connected {
 		return 0, ErrNotConnected
 	}
+	if k.via != nil && k.to == remote && k.epoch == s.epoch && !k.via.dead && ipLen+wire.UDPLen+len(p) <= s.cfg.MTU {
+		h := ipHeader{proto: wire.ProtoUDP, src: k.from.ip, dst: remote.ip, ttl: s.ttl(k.ttl), tos: k.tos, id: s.nextID(remote.ip)}
+		b := s.frame()
+		putUDP(b[payStart:], k.from, remote, p)
+		h.put(b[ipStart:], wire.UDPLen+len(p))
+		s.stats.UDP.Out++
+		s.stats.IP.Out++
+		err = s.sendVia(now, s.at(now), k.via, b, payStart+wire.UDPLen+len(p))
+	} else {
+		err = s.writeTo(now, k, remote, p)
+	}
+	if err != nil {
+		return 0, err
+	}
+	s.touch()
+	return len(p), nil
+}
+
+// writeTo is WriteTo to a destination that is not the latest one.
+func (s *Stack) writeTo(now time.Time, k *udpSock, remote endpoint, p []byte) (err error) {
 	local := k.local
 	if isZero(local.ip) || isMulticast(local.ip) {
-		if local.ip, err = u.s.sourceFor(); err != nil {
-			return 0, err
+		if local.ip, err = s.sourceFor(); err != nil {
+			return err
 		}
 	}
 	ttl := k.ttl
 	if ttl == 0 && isMulticast(remote.ip) {
 		ttl = 1
 	}
-	if err := u.s.sendUDP(now, local, remote, p, ttl, k.tos, nil); err != nil {
-		return 0, err
+	k.via = nil
+	if err := s.sendUDP(now, local, remote, p, ttl, k.tos, nil); err != nil {
+		return err
 	}
-	u.s.touch()
-	return len(p), nil
+	if isUnicast(remote.ip) && !s.isBroadcast(remote.ip) {
+		if hop, ok := s.nextHop(remote.ip); ok {
+			k.to, k.from, k.via, k.epoch = remote, local, s.neighbor(hop), s.epoch
+		}
+	}
+	return nil
 }
 
-// sendUDP builds the datagram in the frame, with the checksum made as the data are copied.
+// putUDP writes a datagram to d, with the checksum made as the data are copied.
+func putUDP(d []byte, src, dst endpoint, p []byte) {
+	n := wire.UDPLen + len(p)
+	_ = d[7]
+	ports, length := uint32(src.port)<<16|uint32(dst.port), uint32(n)<<16
+	binary.BigEndian.PutUint32(d[0:], ports)
+	acc := wire.PseudoSum(wire.ProtoUDP, src.ip, dst.ip, n)
+	acc = wire.AddUint32(wire.AddUint32(acc, ports), length)
+	sum := ^wire.Fold(wire.SumCopy(acc, d[wire.UDPLen:], p))
+	if sum == 0 {
+		sum = 0xffff // UDP-2
+	}
+	binary.BigEndian.PutUint32(d[4:], length|uint32(sum))
+}
+
+// sendUDP builds the datagram in the frame, or sends it in fragments.
 func (s *Stack) sendUDP(now time.Time, src, dst endpoint, p []byte, ttl, tos uint8, link *wire.MAC) error {
 	n := wire.UDPLen + len(p)
 	if n > wire.IPv4MaxLen-ipLen {
@@ -348,16 +413,7 @@ func (s *Stack) sendUDP(now time.Time, src, dst endpoint, p []byte, ttl, tos uin
 		d = make([]byte, n)
 	}
 	h.id = s.nextID(dst.ip)
-	binary.BigEndian.PutUint16(d[0:], src.port)
-	binary.BigEndian.PutUint16(d[2:], dst.port)
-	binary.BigEndian.PutUint16(d[4:], uint16(n))
-	d[6], d[7] = 0, 0
-	acc := wire.Sum(wire.PseudoSum(wire.ProtoUDP, src.ip, dst.ip, n), d[:wire.UDPLen])
-	sum := ^wire.Fold(wire.SumCopy(acc, d[wire.UDPLen:], p))
-	if sum == 0 {
-		sum = 0xffff // UDP-2
-	}
-	binary.BigEndian.PutUint16(d[6:], sum)
+	putUDP(d, src, dst, p)
 	s.stats.UDP.Out++
 	if whole {
 		return s.sendIP(now, h, n, link)
@@ -380,9 +436,12 @@ func (u UDP) Close(now time.Time) error {
 	if k.connected {
 		delete(s.connected, tuple{k.local, k.remote})
 	} else {
-		delete(s.udps, k.local)
+		s.unbindUDP(k)
 	}
 	s.udpSlots[k.id] = nil
+	if s.lastUDP == k {
+		s.lastUDP = nil
+	}
 	s.touch()
 	return nil
 }

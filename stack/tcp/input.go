@@ -527,7 +527,7 @@ func (c *Conn) fillHole(now Instant, data []byte) Change {
 		c.rcv.buf.Write(&c.cfg.Pool, data)
 		n = uint32(len(data))
 	} else {
-		c.rcv.buf.extend(int(n))
+		c.rcv.buf.Extend(int(n))
 	}
 	c.rcv.nxt += n
 	c.set(flagAckNow)

@@ -104,10 +104,10 @@ func (q *Ring) span() int { return len(q.buf) }
 // Write appends b.
 func (q *Ring) Write(p *Pool, b []byte) {
 	q.WriteAt(p, 0, b)
-	q.extend(len(b))
+	q.Extend(len(b))
 }
 
-// WriteAt puts b where it will stand once off more bytes have been appended; see extend.
+// WriteAt puts b where it will stand once off more bytes have been appended; see Extend.
 func (q *Ring) WriteAt(p *Pool, off int, b []byte) {
 	q.room(p, int(q.n)+off+len(b))
 	i := int(q.r+q.n+uint32(off)) & (len(q.buf) - 1)
@@ -115,8 +115,8 @@ func (q *Ring) WriteAt(p *Pool, off int, b []byte) {
 	copy(q.buf, b[k:])
 }
 
-// extend makes n bytes that WriteAt put there part of the queue.
-func (q *Ring) extend(n int) {
+// Extend makes n bytes that WriteAt put there part of the queue.
+func (q *Ring) Extend(n int) {
 	q.n += uint32(n)
 	q.peak = max(q.peak, q.n)
 }
@@ -146,6 +146,13 @@ func (q *Ring) Peek(b []byte) int {
 		q.copyOut(b[:n], 0)
 	}
 	return n
+}
+
+// PeekAt copies len(b) bytes that begin off bytes behind the front; all of them must be there.
+func (q *Ring) PeekAt(b []byte, off int) {
+	if len(b) > 0 {
+		q.copyOut(b, off)
+	}
 }
 
 // Discard takes n bytes away from the front.

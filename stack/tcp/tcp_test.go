@@ -119,7 +119,7 @@ func TestReassemblyAgainstModel(t *testing.T) {
 				}
 			}
 			n := int(o.take(base + uint32(nxt)))
-			ring.extend(n)
+			ring.Extend(n)
 			want := 0
 			for nxt+want < size && have[nxt+want] {
 				want++
