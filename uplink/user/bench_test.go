@@ -147,7 +147,7 @@ func (b *bench) device(seed uint64) {
 	}
 	b.host = &stack.Host{Stack: b.s, Handle: func(now time.Time, e stack.Event) {
 		if e.Flags.Has(stack.Pong) {
-			b.pongs <- e.Ping
+			b.pongs <- *e.Ping
 			return
 		}
 		stack.HandleSock(now, e)
