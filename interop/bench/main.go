@@ -47,6 +47,7 @@ type rowReport struct {
 	Key     string             `json:"key"`
 	Title   string             `json:"title"`
 	Unit    string             `json:"unit"`
+	Bytes   int                `json:"unit_bytes,omitempty"`
 	Clock   string             `json:"clock"`
 	Results []result           `json:"results"`
 	Ratios  map[string]float64 `json:"ratios"` // how many times the time of ours each other one takes
@@ -121,7 +122,7 @@ func run(only string, list bool, per time.Duration, rounds int, asJSON bool, wit
 }
 
 func (r row) run(rounds int, per time.Duration) rowReport {
-	out := rowReport{Key: r.key, Title: r.title, Unit: r.unit, Clock: "cpu", Ratios: map[string]float64{}}
+	out := rowReport{Key: r.key, Title: r.title, Unit: r.unit, Bytes: r.bytes, Clock: "cpu", Ratios: map[string]float64{}}
 	if r.wall {
 		out.Clock = "wall"
 	}
@@ -130,11 +131,23 @@ func (r row) run(rounds int, per time.Duration) rowReport {
 		out.Ratios[x.Name] = ratio(out.Results[0], x, r.wall)
 	}
 	for _, t := range r.targets {
+		if t.over == "" && len(out.Results[0].Rounds) > 0 {
+			got := out.rate(out.Results[0])
+			out.Targets = append(out.Targets, verdict{"a Mbit/s", t.times, got, got >= t.times})
+		}
 		if got, ok := out.Ratios[t.over]; ok && got > 0 {
 			out.Targets = append(out.Targets, verdict{t.over, t.times, got, got >= t.times})
 		}
 	}
 	return out
+}
+
+// rate is a result in Mbit/s, 0 if a unit has no bytes.
+func (r rowReport) rate(x result) float64 {
+	if r.Bytes == 0 || len(x.Rounds) == 0 {
+		return 0
+	}
+	return float64(r.Bytes) * 8 * 1e3 / x.Median.time(r.Clock == "wall")
 }
 
 // modules are the versions of whom we run beside.

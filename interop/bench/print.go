@@ -10,10 +10,10 @@ import (
 func (r rowReport) print(w io.Writer) {
 	fmt.Fprintf(w, "%s  [%s; a unit is one %s; %s time]\n", r.Title, r.Key, r.Unit, r.Clock)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tw, "\ta unit\t±\tratio\tallocs\tpackets\t")
+	fmt.Fprintln(tw, "\ta unit\t±\tratio\tMbit/s\tallocs\tpackets\t")
 	for i, x := range r.Results {
 		if x.Failure != "" {
-			fmt.Fprintf(tw, "%s\tfailed: %s\t\t\t\t\t\n", x.Name, x.Failure)
+			fmt.Fprintf(tw, "%s\tfailed: %s\t\t\t\t\t\t\n", x.Name, x.Failure)
 			continue
 		}
 		times := ""
@@ -24,7 +24,11 @@ func (r rowReport) print(w io.Writer) {
 		if x.Median.Packets > 0 {
 			packets = fmt.Sprintf("%.2f", x.Median.Packets)
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%.0f%%\t%s\t%.2f\t%s\t%s\n", x.Name, nanos(x.Median.time(r.Clock == "wall")), 100*x.Spread, times,
+		rate := ""
+		if v := r.rate(x); v > 0 {
+			rate = fmt.Sprintf("%.0f", v)
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%.0f%%\t%s\t%s\t%.2f\t%s\t%s\n", x.Name, nanos(x.Median.time(r.Clock == "wall")), 100*x.Spread, times, rate,
 			x.Median.Allocs, packets, x.Note)
 	}
 	tw.Flush()
