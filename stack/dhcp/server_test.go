@@ -624,3 +624,34 @@ func FuzzServer(f *testing.F) {
 		}
 	})
 }
+
+// A pool of one address, as behind an access point that admits one station: who leaves frees it, and has it again while
+// nobody else took it.
+func TestDS4_LeaveFreesAndRemembers(t0 *testing.T) {
+	t := newServerTest(t0, func(c *ServerConfig) { c.Last = c.First })
+	a := t.bind(1)
+	t.wantSilence("the pool is empty", t.ask(discover(2)))
+	t.s.Leave(t.now, station(2)) // holds nothing
+	t.wantSilence("still", t.ask(discover(2)))
+	t.s.Leave(t.now, station(1))
+	t.want("comes back with its address", t.ask(Message{XID: 7, MAC: station(1), Type: Request, RequestedIP: a}), Ack, a.String())
+	t.wantSilence("it is bound again", t.ask(discover(2)))
+	t.s.Leave(t.now, station(1))
+	if got := t.bind(2); got != a {
+		t.Fatalf("the second station got %v, want %v", got, a)
+	}
+	t.wantSilence("now the first one waits", t.ask(discover(1)))
+}
+
+// Two programs on one host, with different client identifiers, and one address: the later one gets it.
+func TestDS5_OneHostTwoIdentifiersOneAddress(t0 *testing.T) {
+	t := newServerTest(t0, func(c *ServerConfig) { c.Last = c.First })
+	a := t.bind(1)
+	q := discover(1)
+	q.ClientID = []byte{1, 2, 0, 0, 0, 0, 1}
+	t.want("by identifier", t.ask(q), Offer, a.String())
+	r := selecting(1, a)
+	r.ClientID = q.ClientID
+	t.want("by identifier", t.ask(r), Ack, a.String())
+	t.wantSilence("another host", t.ask(discover(2)))
+}

@@ -8,7 +8,8 @@ import (
 )
 
 // choose finds the address to offer, in the order of RFC 2131, 4.3.1: the one that the client has or had, the one
-// that it asks for, a fresh one, the one that is free the longest.
+// that it asks for, a fresh one, the one that is free the longest. When none is left, a station that has one under another
+// identifier (two programs on one host) gets that one.
 func (s *Server) choose(now time.Time, key string, m *Message) (int, bool) {
 	if i, ok := s.byKey[key]; ok {
 		if s.records[i].live(now) || s.usable(now, i) {
@@ -29,7 +30,10 @@ func (s *Server) choose(now time.Time, key string, m *Message) (int, bool) {
 			return i, true
 		}
 	}
-	return s.longestFree(now)
+	if i, ok := s.longestFree(now); ok {
+		return i, true
+	}
+	return s.oldestOf(m.MAC)
 }
 
 // maxSkip bounds how many fresh addresses one client can jump over by asking for a later one.
@@ -126,4 +130,17 @@ func (s *Server) Forget(now time.Time, a netip.Addr) bool {
 	}
 	s.forget(i)
 	return true
+}
+
+// Leave ends the leases and offers of a station that has gone, such as one that left its access point. The addresses are
+// free for others, and remembered for their client, which gets the same again while nobody else has taken it.
+func (s *Server) Leave(now time.Time, mac wire.MAC) {
+	if s.perMAC[mac] == 0 {
+		return
+	}
+	for i := range s.records {
+		if r := &s.records[i]; r.mac == mac && r.key != "" && r.live(now) {
+			r.state, r.expiry = LeaseFree, now
+		}
+	}
 }
