@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -99,14 +100,15 @@ func (p *netPair) connect() (a, b net.Conn, err error) {
 	if b, err = ln.Accept(); err != nil {
 		return
 	}
-	p.w.Lock()
-	defer p.w.Unlock()
-	for _, c := range []net.Conn{a, b} {
-		if err := c.(*sock.Conn).Stream().(stack.TCP).SetNoDelay(true); err != nil {
-			return nil, nil, err
-		}
-	}
-	return
+	return a, b, errors.Join(noDelay(p.w, a), noDelay(p.w, b))
+}
+
+// noDelay turns Nagle's algorithm off, as it is with the others: else each
+// round would end with the wait for a delayed ACK.
+func noDelay(w *world.World, c net.Conn) error {
+	w.Lock()
+	defer w.Unlock()
+	return c.(*sock.Conn).Stream().(stack.TCP).SetNoDelay(true)
 }
 
 func oursPingPongBlocking() (*work, error) {
