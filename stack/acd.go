@@ -8,8 +8,8 @@ import (
 	"github.com/understudy-net/understudy/wire"
 )
 
-// ACD says how a new address is checked before it is used (RFC 5227), and what is done about conflicts later. A zero
-// field has the default of the RFC.
+// ACD says how a new address is checked before it is used (RFC 5227), and what is done about
+// conflicts later. A zero field has the default of the RFC.
 type ACD struct {
 	// Off uses addresses at once. They are announced all the same.
 	Off bool
@@ -144,8 +144,8 @@ func (s *Stack) adopt(now time.Time, t tcp.Instant) {
 	s.advanceACD(now, t)
 }
 
-// checkConflict looks for others that use our address, or the one we are about to take (ACD-2, ACD-5). It reports whether p
-// was such a packet.
+// checkConflict looks for others that use our address, or the one we are about to take (ACD-2,
+// ACD-5). It reports whether p was such a packet.
 func (s *Stack) checkConflict(now time.Time, t tcp.Instant, p wire.ARP, sender, target ip4) bool {
 	if a := s.acd; a != nil && a.probing {
 		want := a.conf.prefix.Addr().As4()

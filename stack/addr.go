@@ -36,8 +36,8 @@ func isUnicast(a ip4) bool {
 	return a[0] != 0 && !isLoopback(a) && !isMulticast(a) && !isClassE(a)
 }
 
-// isSubnetBroadcast reports whether a is the all-ones or, in the old form, the all-zeros address of our
-// subnet (RFC 1122, 3.3.6). Networks of 31 and 32 bits have neither (RFC 3021).
+// isSubnetBroadcast reports whether a is the all-ones or, in the old form, the all-zeros address of
+// our subnet (RFC 1122, 3.3.6). Networks of 31 and 32 bits have neither (RFC 3021).
 func (s *Stack) isSubnetBroadcast(a ip4) bool {
 	if isZero(s.addr) || ^s.mask <= 1 || u32(a)&s.mask != u32(s.addr)&s.mask {
 		return false

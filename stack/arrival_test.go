@@ -5,10 +5,11 @@ import (
 	"testing"
 )
 
-// The arrival table of spec/stack-conformance.md, part 1.5 (RFC 9293, 3.10.7): every cell. The other flag combinations of T-07
-// are covered along with it.
+// The arrival table of spec/stack-conformance.md, part 1.5 (RFC 9293, 3.10.7): every cell. The
+// other flag combinations of T-07 are covered along with it.
 
-// states are scripts that bring a connection into a state; at their end the peer's next number is in nxt and ours in una.
+// states are scripts that bring a connection into a state; at their end the peer's next number is
+// in nxt and ours in una.
 var arrivalStates = []struct {
 	name, script string
 	nxt, una     string // RCV.NXT and the ACK that is right
@@ -72,7 +73,8 @@ func TestArrivalTable(t *testing.T) {
 		}
 		switch st.name {
 		case "SYN-RECEIVED":
-			// An ACK that is wrong gets a RST with its number; a SYN in the window sends us back to LISTEN.
+			// An ACK that is wrong gets a RST with its number; a SYN in the window sends us back to
+			// LISTEN.
 			cells[3] = cell{"wrong ACK: RST", "+0 < . 1:1(0) ack 1000\n+0 > R 1000:1000(0)", ""}
 			cells[6] = cell{"data beyond the window", "+0 < . 90000:90010(10) ack 1" + ack, ""}
 			cells[7] = cell{"zero length at the right edge", "+0 < . 65536:65536(0) ack 1" + ack, ""}

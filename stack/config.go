@@ -8,11 +8,13 @@ import (
 	"github.com/understudy-net/understudy/stack/tcp"
 )
 
-// SetAddr takes a static address: prefix has it with the length of the subnet's mask. The zero gateway means that only the
-// subnet can be reached; dns are the servers that Resolve asks. Connections from another address end with ErrNoAddress, and DHCP stops.
+// SetAddr takes a static address: prefix has it with the length of the subnet's mask. The zero
+// gateway means that only the subnet can be reached; dns are the servers that Resolve asks.
+// Connections from another address end with ErrNoAddress, and DHCP stops.
 //
-// Before the address can be used it is probed as RFC 5227 says, for several seconds; Config.ACD can shorten that or turn
-// it off. The event Configured tells when it is ready, Conflict that it is taken.
+// Before the address can be used it is probed as RFC 5227 says, for several seconds; Config.ACD can
+// shorten that or turn it off. The event Configured tells when it is ready, Conflict that it is
+// taken.
 func (s *Stack) SetAddr(now time.Time, prefix netip.Prefix, gateway netip.Addr, dns ...netip.Addr) error {
 	conf := addrConf{prefix: prefix, gateway: gateway, dns: append([]netip.Addr(nil), dns...)}
 	return s.setAddr(now, conf)
@@ -42,8 +44,9 @@ func (s *Stack) setAddr(now time.Time, conf addrConf) error {
 	return nil
 }
 
-// ClearAddr forgets the address and all that was learnt with it, as when the link is lost. Connections stay, but can send nothing
-// until the same address is back. DHCP stops without a message.
+// ClearAddr forgets the address and all that was learnt with it, as when the link is lost.
+// Connections stay, but can send nothing until the same address is back. DHCP stops without a
+// message.
 func (s *Stack) ClearAddr(now time.Time) {
 	s.at(now)
 	s.guard, s.acd = guard{}, nil
@@ -102,7 +105,8 @@ func (s *Stack) prefix() netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4(s.addr), bits.LeadingZeros32(^s.mask))
 }
 
-// Addr returns the address in use with the length of its subnet's mask; the zero Prefix if there is none.
+// Addr returns the address in use with the length of its subnet's mask; the zero Prefix if there is
+// none.
 func (s *Stack) Addr() netip.Prefix { return s.prefix() }
 
 // Gateway returns the default gateway; the zero Addr if there is none.

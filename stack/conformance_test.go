@@ -11,7 +11,8 @@ import (
 	"github.com/understudy-net/understudy/wire"
 )
 
-// The rest of spec/stack-conformance.md, 1.1 to 1.5, and of the rows S and X of spec/hostile-inputs.md.
+// The rest of spec/stack-conformance.md, 1.1 to 1.5, and of the rows S and X of
+// spec/hostile-inputs.md.
 //
 // Requirements whose test bears the identifier of an input that shows them:
 //
@@ -268,7 +269,8 @@ func TestS05_S06_SynAckNumbersAreAsRandom(t *testing.T) {
 }
 
 func TestX04_LinkGoesDown(t *testing.T) {
-	// In each state: every connection ends in bounded time, and what is asked for meanwhile fails at once.
+	// In each state: every connection ends in bounded time, and what is asked for meanwhile fails
+	// at once.
 	for _, st := range arrivalStates {
 		x := play(t, st.script)
 		x.s.ClearAddr(x.now)
@@ -287,7 +289,8 @@ func TestX04_LinkGoesDown(t *testing.T) {
 	}
 }
 
-// TestX03_Churn opens, closes and aborts sockets of all kinds while frames for them arrive, by a seed.
+// TestX03_Churn opens, closes and aborts sockets of all kinds while frames for them arrive, by a
+// seed.
 func TestX03_Churn(t *testing.T) {
 	for seed := uint64(1); seed <= 60; seed++ {
 		rnd := rand.New(rand.NewPCG(seed, 3))

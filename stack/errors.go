@@ -9,7 +9,8 @@ import (
 	"github.com/understudy-net/understudy/stack/tcp"
 )
 
-// netError is an error of a socket with the number that other systems give it, so that errors.Is finds both.
+// netError is an error of a socket with the number that other systems give it, so that errors.Is
+// finds both.
 type netError struct {
 	text  string
 	errno error
@@ -22,11 +23,13 @@ func (e *netError) Unwrap() error { return e.errno }
 func (e *netError) Timeout() bool   { return e.errno == syscall.ETIMEDOUT }
 func (e *netError) Temporary() bool { return e.Timeout() }
 
-// Is makes a timeout of the stack count as os.ErrDeadlineExceeded does not: only the same error matches.
+// Is makes a timeout of the stack count as os.ErrDeadlineExceeded does not: only the same error
+// matches.
 func (e *netError) Is(target error) bool { return target == error(e) }
 
 // What calls and events report. Those with an equivalent wrap it: errors.Is(err,
-// syscall.ECONNREFUSED) holds for ErrRefused. A call that would have to wait returns [sock.ErrWouldBlock].
+// syscall.ECONNREFUSED) holds for ErrRefused. A call that would have to wait returns
+// [sock.ErrWouldBlock].
 var (
 	ErrClosed       = os.ErrClosed // the handle was closed
 	ErrRefused      = error(&netError{"connection refused", syscall.ECONNREFUSED})

@@ -119,8 +119,8 @@ func (q *eventQueue) pop() eventRef {
 	return r
 }
 
-// maxMisc bounds the events that belong to no socket and were not fetched. Each answers a call or tells of the address, so it is not
-// reached by anything that arrives.
+// maxMisc bounds the events that belong to no socket and were not fetched. Each answers a call or
+// tells of the address, so it is not reached by anything that arrives.
 const maxMisc = 4096
 
 func (s *Stack) miscEvent(e Event) {
@@ -159,14 +159,15 @@ func (s *Stack) NextEvent() (Event, bool) {
 	return Event{}, false
 }
 
-// Pending reports whether NextEvent has something. Events of sockets that were closed meanwhile count until
-// they are passed over.
+// Pending reports whether NextEvent has something. Events of sockets that were closed meanwhile
+// count until they are passed over.
 func (s *Stack) Pending() bool { return s.events.pending() }
 
 // Host is the machine that a world owns: a stack whose events go to a handler.
 type Host struct {
 	Stack *Stack
-	// Handle gets each event, within Advance. It may call the stack; it must not block. Nil: [HandleSock].
+	// Handle gets each event, within Advance. It may call the stack; it must not block. Nil:
+	// [HandleSock].
 	Handle func(now time.Time, e Event)
 }
 

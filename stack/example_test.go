@@ -15,7 +15,8 @@ import (
 	"github.com/understudy-net/understudy/world"
 )
 
-// random is a source seeded by the operating system. In a test or a simulation use one with a seed of your own.
+// random is a source seeded by the operating system. In a test or a simulation use one with a seed
+// of your own.
 func random() mathrand.Source {
 	var seed [32]byte
 	rand.Read(seed[:])
@@ -72,8 +73,8 @@ func Example() {
 	// Output: hello, then EOF; the client is CLOSE-WAIT
 }
 
-// cable joins two hosts. It is a machine: frames are queued by Output and delivered by Advance, so that no stack
-// is called from within another.
+// cable joins two hosts. It is a machine: frames are queued by Output and delivered by Advance, so
+// that no stack is called from within another.
 type cable struct {
 	slot   *world.Slot
 	hosts  [2]*stack.Stack
@@ -161,7 +162,8 @@ func Example_http() {
 	// Output: 200 OK You asked for /page from 10.0.0.2.
 }
 
-// Blocking calls in a world with a virtual clock: waiting takes no time, and everything happens in the same order each time.
+// Blocking calls in a world with a virtual clock: waiting takes no time, and everything happens in
+// the same order each time.
 func Example_virtual() {
 	w := world.NewVirtual(world.Epoch)
 	link := newCable(w)

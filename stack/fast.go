@@ -11,12 +11,14 @@ import (
 	"github.com/understudy-net/understudy/wire"
 )
 
-// tsOption is how nearly everybody puts timestamps into a header: two no-operations before them (RFC 7323, appendix A).
+// tsOption is how nearly everybody puts timestamps into a header: two no-operations before them
+// (RFC 7323, appendix A).
 const tsOption = 0x0101080a
 
-// fastTCP handles the IP packet b, from a frame sent to our MAC alone, if it is what nearly all packets of a busy host are: a whole
-// segment of a connection, without options but timestamps. Whatever else it is, and whatever is wrong with it, is left to inputIP, which
-// looks at all of it again and counts. That the connection exists stands for the checks of both addresses.
+// fastTCP handles the IP packet b, from a frame sent to our MAC alone, if it is what nearly all
+// packets of a busy host are: a whole segment of a connection, without options but timestamps.
+// Whatever else it is, and whatever is wrong with it, is left to inputIP, which looks at all of it
+// again and counts. That the connection exists stands for the checks of both addresses.
 func (s *Stack) fastTCP(now time.Time, b []byte) bool {
 	if len(b) < ipLen+wire.TCPMinLen || b[0] != 0x45 || wire.Proto(b[9]) != wire.ProtoTCP ||
 		binary.BigEndian.Uint16(b[6:8])&^ipDF != 0 {
@@ -100,13 +102,15 @@ func (s *Stack) fastUDP(now time.Time, b []byte) bool {
 	return true
 }
 
-// isClientPort reports whether datagrams between these ports may be for a machine of the stack; see clientInput.
+// isClientPort reports whether datagrams between these ports may be for a machine of the stack; see
+// clientInput.
 func (s *Stack) isClientPort(p, from uint16) bool {
 	return p == 0 || s.ntp != nil && (p == sntp.Port || from == sntp.Port) || s.client != nil && p == dhcp.ClientPort || s.server != nil && p == dhcp.ServerPort ||
 		s.names != nil && p == dns.Port || s.resolve != nil && s.resolve.m.Uses(p)
 }
 
-// sumWords is wire.Sum for the few words of a header: acc must be the sum of not many fields, so that nothing is carried out.
+// sumWords is wire.Sum for the few words of a header: acc must be the sum of not many fields, so
+// that nothing is carried out.
 func sumWords(acc uint64, b []byte) uint64 {
 	for len(b) >= 4 {
 		acc += uint64(binary.LittleEndian.Uint32(b))

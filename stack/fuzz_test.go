@@ -9,8 +9,8 @@ import (
 	"github.com/understudy-net/understudy/wire"
 )
 
-// repair gives a frame the addresses and checksums that let it get further in, so that the fuzzer does not have to find
-// them.
+// repair gives a frame the addresses and checksums that let it get further in, so that the fuzzer
+// does not have to find them.
 func repair(s *script, b []byte) {
 	if len(b) < ethLen {
 		return
@@ -60,8 +60,8 @@ func repair(s *script, b []byte) {
 	}
 }
 
-// FuzzInput feeds frames to a stack with open sockets. The input is a list of frames, each behind a byte that says whether it is repaired and how
-// much time passes, and two bytes of length.
+// FuzzInput feeds frames to a stack with open sockets. The input is a list of frames, each behind a
+// byte that says whether it is repaired and how much time passes, and two bytes of length.
 func FuzzInput(f *testing.F) {
 	seed := func(frames ...[]byte) {
 		var b []byte

@@ -2,9 +2,9 @@ package stack
 
 import "github.com/understudy-net/understudy/stack/tcp"
 
-// timerHeap is a binary heap of connections by the time of their next timer. A key may be earlier than the
-// connection's deadline, never later: when a deadline moves on, as that of RTO does with each
-// ACK, nothing is done; the connection is looked at when the old time comes.
+// timerHeap is a binary heap of connections by the time of their next timer. A key may be earlier
+// than the connection's deadline, never later: when a deadline moves on, as that of RTO does with
+// each ACK, nothing is done; the connection is looked at when the old time comes.
 type timerHeap []timerEntry
 
 type timerEntry struct {
@@ -68,8 +68,8 @@ func (h *timerHeap) swap(i, j int) {
 	a[i].k.heap, a[j].k.heap = int32(i+1), int32(j+1)
 }
 
-// less orders by time, then by the number of the socket, so that the order of what is due at once is always
-// the same.
+// less orders by time, then by the number of the socket, so that the order of what is due at once
+// is always the same.
 func (h *timerHeap) less(i, j int) bool {
 	a, b := &(*h)[i], &(*h)[j]
 	return a.at < b.at || a.at == b.at && a.k.id < b.k.id

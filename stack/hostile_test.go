@@ -13,9 +13,11 @@ import (
 	"github.com/understudy-net/understudy/wire"
 )
 
-// Tests of spec/hostile-inputs.md, by its identifiers. "Drop" means: no answer, no change, a counter, and everything works afterwards.
+// Tests of spec/hostile-inputs.md, by its identifiers. "Drop" means: no answer, no change, a
+// counter, and everything works afterwards.
 
-// hostile makes a stack with a listener, a connection and a UDP socket, all of which may be attacked.
+// hostile makes a stack with a listener, a connection and a UDP socket, all of which may be
+// attacked.
 func hostile(t *testing.T) *script {
 	x := play(t, handshake)
 	if _, err := x.s.ListenUDP(x.now, netip.AddrPortFrom(addrA, 53), UDPConfig{}); err != nil {
@@ -582,7 +584,8 @@ func (x *script) iss2() uint32 { return x.iss }
 
 func TestC16_ICMP4_NoErrorsAboutErrors(t *testing.T) {
 	x := hostile(t)
-	// An unknown ICMP-like error in an unknown protocol's place cannot be made; what can: errors about errors, broadcasts, fragments.
+	// An unknown ICMP-like error in an unknown protocol's place cannot be made; what can: errors
+	// about errors, broadcasts, fragments.
 	f := x.ipFrom(addrB, netip.MustParseAddr("10.0.0.255"), wire.ProtoUDP, wire.UDP{SrcPort: 1, DstPort: 999}.Append(nil, addrB, netip.MustParseAddr("10.0.0.255"), nil))
 	copy(f, wire.Broadcast[:])
 	x.drops("broadcast", f, &x.s.stats.UDP.NoPort)
@@ -639,7 +642,8 @@ func TestU01toU08_UDP(t *testing.T) {
 	}
 	f := x.ipFrom(netip.MustParseAddr("10.0.0.255"), addrA, wire.ProtoUDP, wire.UDP{SrcPort: 7, DstPort: 53}.Append(nil, netip.MustParseAddr("10.0.0.255"), addrA, nil))
 	x.drops("U-08", f, &x.s.stats.IP.BadSource)
-	// U-03, U-04: the rest is ignored, no checksum is accepted, and a datagram of no bytes is delivered (UDP-4).
+	// U-03, U-04: the rest is ignored, no checksum is accepted, and a datagram of no bytes is
+	// delivered (UDP-4).
 	var u UDP
 	for id, k := range x.s.udpSlots {
 		u = UDP{x.s, uint32(id), k.gen}

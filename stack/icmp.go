@@ -10,8 +10,8 @@ import (
 	"github.com/understudy-net/understudy/wire"
 )
 
-// bucket limits how many ICMP errors are sent (ICMP-6). Its refill is random, so that it cannot be used to
-// find out what other senders provoke (CVE-2020-25705).
+// bucket limits how many ICMP errors are sent (ICMP-6). Its refill is random, so that it cannot be
+// used to find out what other senders provoke (CVE-2020-25705).
 type bucket struct {
 	tokens int
 	next   tcp.Instant
@@ -62,14 +62,14 @@ func (s *Stack) inputICMP(now time.Time, p *packet) {
 	case wire.ICMPUnreachable, wire.ICMPTimeExceeded, wire.ICMPParameterProblem:
 		s.inputICMPError(now, p, &h, body)
 	default:
-		// Redirects would let anyone on the link move our traffic; source quench is dead (RFC 6633), so are masks and
-		// information (RFC 6918). ICMP-11 to ICMP-13.
+		// Redirects would let anyone on the link move our traffic; source quench is dead (RFC
+		// 6633), so are masks and information (RFC 6918). ICMP-11 to ICMP-13.
 		s.stats.ICMP.Ignored++
 	}
 }
 
-// inputEcho answers a ping with the same identifier, sequence number and data, from the address that was asked (ICMP-2). Those to
-// many hosts are not answered (ICMP-3; smurf).
+// inputEcho answers a ping with the same identifier, sequence number and data, from the address
+// that was asked (ICMP-2). Those to many hosts are not answered (ICMP-3; smurf).
 func (s *Stack) inputEcho(now time.Time, p *packet, h *wire.ICMP, body []byte) {
 	if p.group {
 		s.stats.ICMP.Ignored++
@@ -104,9 +104,9 @@ func (s *Stack) sendICMP(now time.Time, src, dst ip4, ttl uint8, h wire.ICMP, bo
 	return s.sendIP(now, ip, n, nil)
 }
 
-// HandleEcho sets a hook that sees each echo request for our own address, and for any other on a promiscuous interface, before it is
-// answered. If fn returns true it is done with: SendEchoReply may be called at once or later. payload is valid until fn
-// returns.
+// HandleEcho sets a hook that sees each echo request for our own address, and for any other on a
+// promiscuous interface, before it is answered. If fn returns true it is done with: SendEchoReply
+// may be called at once or later. payload is valid until fn returns.
 func (s *Stack) HandleEcho(fn func(now time.Time, src, dst netip.Addr, id, seq uint16, ttl uint8, payload []byte) bool) {
 	s.onEcho = fn
 }
@@ -132,8 +132,8 @@ func (s *Stack) sendUnreachable(now time.Time, p *packet, code uint8) {
 	}
 }
 
-// sendICMPError answers p with an error, where RFC 1122, 3.2.2 allows it: not for packets to or from many hosts, nor about
-// errors (ICMP-4). Later fragments never get here.
+// sendICMPError answers p with an error, where RFC 1122, 3.2.2 allows it: not for packets to or
+// from many hosts, nor about errors (ICMP-4). Later fragments never get here.
 func (s *Stack) sendICMPError(now time.Time, p *packet, h wire.ICMP) {
 	if p.group || !isUnicast(p.src) || s.isBroadcast(p.src) || !s.mayUse(p.dst) {
 		return
@@ -151,8 +151,9 @@ func (s *Stack) sendICMPError(now time.Time, p *packet, h wire.ICMP) {
 	s.sendICMP(now, p.dst, p.src, 0, h, quote)
 }
 
-// SendUnreachable answers the IP packet whose beginning is original with a destination unreachable message of the given code (RFC 792), from the address that it was
-// for: for gateways that answer for others. It is limited in rate as all errors are.
+// SendUnreachable answers the IP packet whose beginning is original with a destination unreachable
+// message of the given code (RFC 792), from the address that it was for: for gateways that answer
+// for others. It is limited in rate as all errors are.
 func (s *Stack) SendUnreachable(now time.Time, code uint8, original []byte) error {
 	h, payload, err := wire.ParseIPv4(original)
 	if err != nil {
@@ -164,7 +165,8 @@ func (s *Stack) SendUnreachable(now time.Time, code uint8, original []byte) erro
 	return nil
 }
 
-// SendUDPUnreachable is SendUnreachable for a datagram that a hook of HandleUDP saw from src to dst.
+// SendUDPUnreachable is SendUnreachable for a datagram that a hook of HandleUDP saw from src to
+// dst.
 func (s *Stack) SendUDPUnreachable(now time.Time, code uint8, src, dst netip.AddrPort) error {
 	a, ok := from4(src.Addr())
 	b, ok2 := from4(dst.Addr())
@@ -205,8 +207,8 @@ func judge(h *wire.ICMP) icmpVerdict {
 	return icmpVerdict{err: ErrUnreachable}
 }
 
-// inputICMPError takes an error to the socket whose packet it quotes (ICMP-8). Errors are hints: only what proves to know the numbers of a packet
-// in flight has an effect (RFC 5927).
+// inputICMPError takes an error to the socket whose packet it quotes (ICMP-8). Errors are hints:
+// only what proves to know the numbers of a packet in flight has an effect (RFC 5927).
 func (s *Stack) inputICMPError(now time.Time, p *packet, h *wire.ICMP, body []byte) {
 	q, first, ok := quoted(body)
 	if !ok || p.group {
@@ -235,8 +237,8 @@ func (s *Stack) inputICMPError(now time.Time, p *packet, h *wire.ICMP, body []by
 	}
 }
 
-// localUnreachable does for a packet of ours, b, that found no neighbour what an error from the network
-// would do (ARP-6).
+// localUnreachable does for a packet of ours, b, that found no neighbour what an error from the
+// network would do (ARP-6).
 func (s *Stack) localUnreachable(now time.Time, t tcp.Instant, b []byte) {
 	q, first, ok := quoted(b)
 	if !ok {

@@ -89,7 +89,8 @@ func (s *Stack) sendIGMP(now time.Time, typ wire.IGMPType, about, dst ip4) {
 	s.sendPacket(now, s.addr, dst, b, len(p), nil)
 }
 
-// inputIGMP answers queries after a random delay, and keeps quiet if another member was first (RFC 2236, 3; IP-23).
+// inputIGMP answers queries after a random delay, and keeps quiet if another member was first (RFC
+// 2236, 3; IP-23).
 func (s *Stack) inputIGMP(now time.Time, p *packet) {
 	m, err := wire.ParseIGMP(p.payload)
 	if err != nil {

@@ -43,8 +43,9 @@ func (s *Stack) ttl(v uint8) uint8 {
 	return s.cfg.TTL
 }
 
-// nextID returns an identification for a packet that may be fragmented: from one of many counters with random starts, chosen by a keyed hash of the
-// destination. So it does not repeat soon for one destination, and tells hardly anything about traffic to others (IP-18; RFC 6864, 5.1; S-09).
+// nextID returns an identification for a packet that may be fragmented: from one of many counters
+// with random starts, chosen by a keyed hash of the destination. So it does not repeat soon for one
+// destination, and tells hardly anything about traffic to others (IP-18; RFC 6864, 5.1; S-09).
 func (s *Stack) nextID(dst ip4) uint16 {
 	if s.ids == nil {
 		s.ids = new([64]uint16)
@@ -101,8 +102,8 @@ func (s *Stack) deliver(now time.Time, p *packet, proto wire.Proto) {
 	}
 }
 
-// checkSource drops senders that cannot be (RFC 1122, 3.2.1.3; IP-5, IP-6). 0.0.0.0 is for hosts that ask for
-// an address by DHCP or are silent members of a group.
+// checkSource drops senders that cannot be (RFC 1122, 3.2.1.3; IP-5, IP-6). 0.0.0.0 is for hosts
+// that ask for an address by DHCP or are silent members of a group.
 func (s *Stack) checkSource(p *packet, proto wire.Proto) bool {
 	switch {
 	case isUnicast(p.src) && p.src != s.addr && !s.isBroadcast(p.src):
@@ -119,7 +120,8 @@ func isDHCP(b []byte) bool {
 	return len(b) >= 4 && b[2] == 0 && (b[3] == 67 || b[3] == 68)
 }
 
-// checkDestination decides whether the packet is for us (RFC 1122, 3.2.1.3; IP-4, IP-11). It marks those that are for many hosts.
+// checkDestination decides whether the packet is for us (RFC 1122, 3.2.1.3; IP-4, IP-11). It marks
+// those that are for many hosts.
 func (s *Stack) checkDestination(p *packet, proto wire.Proto) bool {
 	switch {
 	case p.dst == s.addr && !isZero(p.dst):

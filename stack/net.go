@@ -12,10 +12,12 @@ import (
 	"github.com/understudy-net/understudy/sock"
 )
 
-// Net offers blocking calls and the types of package net over a stack, for goroutines of a wall-clock world and for actors of a
-// virtual one. Its stack must be driven by a [Host] whose handler passes on to [HandleSock] what it does not know. The methods take the owner's lock.
+// Net offers blocking calls and the types of package net over a stack, for goroutines of a
+// wall-clock world and for actors of a virtual one. Its stack must be driven by a [Host] whose
+// handler passes on to [HandleSock] what it does not know. The methods take the owner's lock.
 //
-// A context is watched by its Done channel. In a virtual world its deadline would be on the wrong clock: use one without.
+// A context is watched by its Done channel. In a virtual world its deadline would be on the wrong
+// clock: use one without.
 type Net struct {
 	Owner sock.Owner
 	Stack *Stack
@@ -65,42 +67,8 @@ func opError(op, network string, local, remote net.Addr, err error) error {
 	return &net.OpError{Op: op, Net: network, Source: local, Addr: remote, Err: err}
 }
 
-// NewConn makes a net.Conn of a connection and tags the connection with it. The lock of o is held.
-func NewConn(o sock.Owner, c TCP) *sock.Conn {
-	k := sock.NewConn(o, c)
-	c.SetTag(k)
-	return k
-}
-
-// acceptor is a Listener as package sock wants it.
-type acceptor struct{ l Listener }
-
-func (a acceptor) Accept(now time.Time) (sock.Stream, error) {
-	c, err := a.l.Accept(now)
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
-}
-func (a acceptor) Close(now time.Time) error { return a.l.Close(now) }
-func (a acceptor) Addr() netip.AddrPort      { return a.l.Addr() }
-
-// NewListener makes a net.Listener of a listener and tags the listener with it. The lock of o is held.
-func NewListener(o sock.Owner, l Listener) *sock.Listener {
-	k := sock.NewListener(o, acceptor{l}, func(s sock.Stream) *sock.Conn { return NewConn(o, s.(TCP)) })
-	l.SetTag(k)
-	return k
-}
-
-// NewPacketConn makes a net.PacketConn of a UDP socket and tags the socket with it. The lock of o is held.
-func NewPacketConn(o sock.Owner, u UDP) *sock.PacketConn {
-	k := sock.NewPacketConn(o, u)
-	u.SetTag(k)
-	return k
-}
-
-// Dial connects to addr, "host:port" with a name or an address; network is "tcp", "tcp4", "udp" or "udp4". It has the form
-// of net.Dialer.DialContext, so http.Transport takes it.
+// Dial connects to addr, "host:port" with a name or an address; network is "tcp", "tcp4", "udp" or
+// "udp4". It has the form of net.Dialer.DialContext, so http.Transport takes it.
 func (n Net) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	to, err := n.resolveAddr(ctx, addr)
 	if err != nil {
@@ -194,57 +162,6 @@ func (n Net) LookupNetIP(ctx context.Context, host string) ([]netip.Addr, error)
 	return e.Resolve.Addrs, nil
 }
 
-// Listen makes a net.Listener at addr, "host:port" with an address that may be empty; network is "tcp" or "tcp4".
-func (n Net) Listen(network, addr string) (net.Listener, error) {
-	at, err := listenAddr(network, "tcp", addr)
-	if err != nil {
-		return nil, opError("listen", network, nil, nil, err)
-	}
-	now := n.Owner.Lock()
-	defer n.Owner.Unlock()
-	l, err := n.Stack.Listen(now, at, ListenConfig{})
-	if err != nil {
-		return nil, opError("listen", network, nil, net.TCPAddrFromAddrPort(at), err)
-	}
-	return NewListener(n.Owner, l), nil
-}
-
-// ListenPacket makes a net.PacketConn at addr, "host:port" with an address that may be empty; network is "udp" or "udp4".
-func (n Net) ListenPacket(network, addr string) (net.PacketConn, error) {
-	at, err := listenAddr(network, "udp", addr)
-	if err != nil {
-		return nil, opError("listen", network, nil, nil, err)
-	}
-	now := n.Owner.Lock()
-	defer n.Owner.Unlock()
-	u, err := n.Stack.ListenUDP(now, at, UDPConfig{})
-	if err != nil {
-		return nil, opError("listen", network, nil, net.UDPAddrFromAddrPort(at), err)
-	}
-	return NewPacketConn(n.Owner, u), nil
-}
-
-func listenAddr(network, want, addr string) (netip.AddrPort, error) {
-	if network != want && network != want+"4" {
-		return netip.AddrPort{}, net.UnknownNetworkError(network)
-	}
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	p, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("port %q: want a number below 65536", port)
-	}
-	a := netip.IPv4Unspecified()
-	if host != "" {
-		if a, err = netip.ParseAddr(host); err != nil {
-			return netip.AddrPort{}, err
-		}
-	}
-	return netip.AddrPortFrom(a, uint16(p)), nil
-}
-
 // Ping sends one echo request and waits for the answer or its timeout.
 func (n Net) Ping(ctx context.Context, dst netip.Addr, c PingConfig) (PingResult, error) {
 	now := n.Owner.Lock()
@@ -261,7 +178,8 @@ func (n Net) Ping(ctx context.Context, dst netip.Addr, c PingConfig) (PingResult
 	return *e.Ping, e.Ping.Err
 }
 
-// UseDHCP gets an address by DHCP and waits until it can be used. Later events of the address go to c.Tag.
+// UseDHCP gets an address by DHCP and waits until it can be used. Later events of the address go to
+// c.Tag.
 func (n Net) UseDHCP(ctx context.Context, c DHCPConfig) (netip.Prefix, error) {
 	now := n.Owner.Lock()
 	defer n.Owner.Unlock()

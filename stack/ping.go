@@ -21,8 +21,8 @@ type PingConfig struct {
 // PingID tells pings of a stack apart.
 type PingID uint32
 
-// PingResult is the outcome of a ping, in an event with the flag Pong. Its error is ErrUnreachable, ErrTTLExceeded or
-// ErrTimeout.
+// PingResult is the outcome of a ping, in an event with the flag Pong. Its error is ErrUnreachable,
+// ErrTTLExceeded or ErrTimeout.
 type PingResult struct {
 	ID   PingID
 	Dst  netip.Addr
@@ -120,7 +120,8 @@ func (s *Stack) pong(p *ping, r PingResult) {
 	s.miscEvent(Event{Tag: p.tag, Flags: Pong, Ping: &r})
 }
 
-// inputEchoReply looks for the ping that was answered; unknown and late replies are ignored (ICMP-15).
+// inputEchoReply looks for the ping that was answered; unknown and late replies are ignored
+// (ICMP-15).
 func (s *Stack) inputEchoReply(now time.Time, p *packet, h *wire.ICMP, body []byte) {
 	id := PingID(h.ID)<<16 | PingID(h.Seq)
 	for _, g := range s.pings {

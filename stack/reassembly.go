@@ -46,7 +46,8 @@ type reassembler struct {
 	bytes int
 }
 
-// inputFragment adds a fragment, and delivers the datagram if it is complete (RFC 791, 3.2; RFC 815).
+// inputFragment adds a fragment, and delivers the datagram if it is complete (RFC 791, 3.2; RFC
+// 815).
 func (s *Stack) inputFragment(now time.Time, p *packet, h *wire.IPv4) {
 	s.stats.IP.Fragments++
 	from, to := h.Offset, h.Offset+len(p.payload)
@@ -68,8 +69,8 @@ func (s *Stack) inputFragment(now time.Time, p *packet, h *wire.IPv4) {
 	case known:
 		return // exactly the same once more
 	case !ok:
-		// Overlaps with other bounds or contents, or ends twice: nobody honest does that. All of it goes, and the rest will
-		// not complete (IP-15; RFC 5722).
+		// Overlaps with other bounds or contents, or ends twice: nobody honest does that. All of it
+		// goes, and the rest will not complete (IP-15; RFC 5722).
 		s.stats.IP.FragmentsBad++
 		s.frags.drop(f)
 		return
@@ -188,8 +189,8 @@ func (f *fragments) add(from, to int, more bool, b []byte) (ok, known bool) {
 	return true, false
 }
 
-// advanceFragments gives up on datagrams that did not become complete, and says so if the sender can
-// be told which it was (IP-14).
+// advanceFragments gives up on datagrams that did not become complete, and says so if the sender
+// can be told which it was (IP-14).
 func (s *Stack) advanceFragments(now time.Time, t tcp.Instant) {
 	if s.frags == nil {
 		return
@@ -230,7 +231,8 @@ func (s *Stack) sendFragments(now time.Time, h ipHeader, payload []byte, link *w
 	return nil
 }
 
-// quoted reads the header and the first eight bytes of the packet that an ICMP error quotes (ICMP-8).
+// quoted reads the header and the first eight bytes of the packet that an ICMP error quotes
+// (ICMP-8).
 func quoted(b []byte) (h wire.IPv4, first []byte, ok bool) {
 	if len(b) < ipLen || b[0]>>4 != 4 {
 		return h, nil, false

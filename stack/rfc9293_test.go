@@ -20,7 +20,8 @@ func TestMUST13_TimeWait(t *testing.T) {
 }
 
 func TestMUST13_TimeWaitRestarts(t *testing.T) {
-	// A FIN that comes again is acknowledged, and 2 MSL begin again (RFC 9293, 3.10.7.4, eighth step).
+	// A FIN that comes again is acknowledged, and 2 MSL begin again (RFC 9293, 3.10.7.4, eighth
+	// step).
 	play(t, handshake+`
 	+0 close
 	+0 > F. 1:1(0) ack 1
@@ -157,7 +158,8 @@ func TestMUST17_Nagle(t *testing.T) {
 }
 
 func TestMUST18_RTO4_KarnAndBackoff(t *testing.T) {
-	// No answer: the segment goes out again after RTO, doubled each time. An ACK of it is no sample.
+	// No answer: the segment goes out again after RTO, doubled each time. An ACK of it is no
+	// sample.
 	play(t, handshake+`
 	+0 write 10
 	+0 > P. 1:11(10) ack 1
@@ -548,7 +550,8 @@ func TestFinIsRetransmitted(t *testing.T) {
 }
 
 func TestBothEndsProbeAtOnce(t *testing.T) {
-	// Both windows were closed, both probes are taken, and both ACKs carry the number before the probe.
+	// Both windows were closed, both probes are taken, and both ACKs carry the number before the
+	// probe.
 	x := lone(t, scriptConf())
 	x.s.cfg.TCP.RecvBuffer = 2048
 	x.run(`

@@ -17,8 +17,9 @@ type route struct {
 // maxRoutes bounds the routes of a host.
 const maxRoutes = 64
 
-// AddRoute sends packets for prefix to the neighbour via, which must be on the link when they are sent. The longest
-// prefix wins; the default gateway is that of SetAddr or of DHCP. Routes stay when the address changes.
+// AddRoute sends packets for prefix to the neighbour via, which must be on the link when they are
+// sent. The longest prefix wins; the default gateway is that of SetAddr or of DHCP. Routes stay
+// when the address changes.
 func (s *Stack) AddRoute(prefix netip.Prefix, via netip.Addr) error {
 	gw, ok := from4(via)
 	if !ok || !isUnicast(gw) || !prefix.IsValid() || !prefix.Addr().Is4() {
@@ -35,8 +36,8 @@ func (s *Stack) AddRoute(prefix netip.Prefix, via netip.Addr) error {
 
 func prefixMask(bits int) uint32 { return ^uint32(0) << (32 - bits) }
 
-// nextHop returns the neighbour to which packets for dst go (RFC 1122, 3.3.1.1 and 3.3.1.2). It is not ok when there is
-// none (IP-19).
+// nextHop returns the neighbour to which packets for dst go (RFC 1122, 3.3.1.1 and 3.3.1.2). It is
+// not ok when there is none (IP-19).
 func (s *Stack) nextHop(dst ip4) (hop ip4, ok bool) {
 	d := u32(dst)
 	if !isZero(s.addr) && d&s.mask == u32(s.addr)&s.mask {
@@ -86,8 +87,8 @@ func (s *Stack) sendIP(now time.Time, h ipHeader, n int, link *wire.MAC) error {
 	return s.sendPacket(now, h.src, h.dst, b, payStart+n, link)
 }
 
-// sendPacket finds the link address for the packet in b, whose frame is n bytes long, and sends it; or keeps a copy
-// until the neighbour has answered.
+// sendPacket finds the link address for the packet in b, whose frame is n bytes long, and sends it;
+// or keeps a copy until the neighbour has answered.
 func (s *Stack) sendPacket(now time.Time, src, dst ip4, b []byte, n int, link *wire.MAC) error {
 	s.stats.IP.Out++
 	switch {

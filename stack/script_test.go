@@ -13,8 +13,9 @@ import (
 	"github.com/understudy-net/understudy/wire"
 )
 
-// A script is a conversation with one stack, in packetdrill's notation: < is a segment to us, > one from us, numbers are
-// relative to the initial ones, times to the line before. Each line is a time, a verb and its arguments:
+// A script is a conversation with one stack, in packetdrill's notation: < is a segment to us, > one
+// from us, numbers are relative to the initial ones, times to the line before. Each line is a time,
+// a verb and its arguments:
 //
 //	+0     listen                      at port 80
 //	+0     connect                     to the peer's port 7
@@ -22,7 +23,8 @@ import (
 //	+0     > S. 0:0(0) ack 1           win and options are compared only if they are there
 //	+0     accept | read 5 | write 5 | nodelay | close | closewrite | abort | eof | err TEXT | state ESTABLISHED ...
 //
-// Whatever the stack sends must be in the script: a line that is not > fails if something was sent and not expected.
+// Whatever the stack sends must be in the script: a line that is not > fails if something was sent
+// and not expected.
 type script struct {
 	t     *testing.T
 	s     *Stack
@@ -317,7 +319,8 @@ func (x *script) icmp(typ, code int, seq uint32, mtu int) {
 
 var flagLetters = map[rune]wire.TCPFlags{'F': wire.FIN, 'S': wire.SYN, 'R': wire.RST, 'P': wire.PSH, '.': wire.ACK, 'U': wire.URG, 'E': wire.ECE, 'W': wire.CWR}
 
-// inject parses "FLAGS seq:end(len) [ack N] [win N] [urg N] [<options>]". A number with ! before it is absolute.
+// inject parses "FLAGS seq:end(len) [ack N] [win N] [urg N] [<options>]". A number with ! before it
+// is absolute.
 func (x *script) inject(f []string) error {
 	seg := wire.TCP{SrcPort: x.peer, DstPort: x.port, Wnd: 65535}
 	for _, r := range f[0] {

@@ -18,20 +18,21 @@ type Config struct {
 	MAC  wire.MAC    // our address on the link: unicast
 	Rand rand.Source // for ports, sequence numbers, identifiers; seeded by the operating system where strangers are on the link
 
-	// Output sends an Ethernet frame without frame check sequence, at least 60 bytes long. The frame is valid until
-	// Output returns, which must not call the stack.
+	// Output sends an Ethernet frame without frame check sequence, at least 60 bytes long. The
+	// frame is valid until Output returns, which must not call the stack.
 	Output func(now time.Time, frame []byte)
-	// Touch, if not nil, is called when a call has moved Deadline or queued the first event: an owner
-	// that keeps many stacks in order of time looks at this one again.
+	// Touch, if not nil, is called when a call has moved Deadline or queued the first event: an
+	// owner that keeps many stacks in order of time looks at this one again.
 	Touch func()
 
 	MTU int   // bytes of an IP packet, 576 to 65535; 0: 1500
 	TTL uint8 // of packets sent; 0: 64 (RFC 1122, 3.2.1.7)
 
-	// Promiscuous accepts IP packets for any unicast address, if their frame was sent to our MAC: for a gateway
-	// that answers for the whole world.
+	// Promiscuous accepts IP packets for any unicast address, if their frame was sent to our MAC:
+	// for a gateway that answers for the whole world.
 	Promiscuous bool
-	// ProxyARP, if not nil, tells for which addresses beside our own ARP requests are answered (RFC 1027).
+	// ProxyARP, if not nil, tells for which addresses beside our own ARP requests are answered (RFC
+	// 1027).
 	ProxyARP func(ip netip.Addr) bool
 
 	Hostname string // for DHCP
@@ -146,8 +147,9 @@ func (s *Stack) randN(n uint64) uint64 {
 // jitter returns a random duration up to d.
 func (s *Stack) jitter(d time.Duration) time.Duration { return time.Duration(s.randN(uint64(d) + 1)) }
 
-// at turns the owner's time into an instant. Instants never go back: a time a little older than the latest counts as that one, and a clock
-// that was set back goes on from where it was, which shifts all deadlines with it.
+// at turns the owner's time into an instant. Instants never go back: a time a little older than the
+// latest counts as that one, and a clock that was set back goes on from where it was, which shifts
+// all deadlines with it.
 func (s *Stack) at(now time.Time) tcp.Instant {
 	if now == s.lastNow { // many frames come at one time
 		return s.last
@@ -227,8 +229,8 @@ func (s *Stack) touch() {
 	}
 }
 
-// house asks for housekeep at t at the latest. Whatever has timers beside connections is bounded and small, so one
-// instant is kept for all of it.
+// house asks for housekeep at t at the latest. Whatever has timers beside connections is bounded
+// and small, so one instant is kept for all of it.
 func (s *Stack) house(t tcp.Instant) { s.houseAt = earlier(s.houseAt, t) }
 
 func (s *Stack) housekeep(now time.Time, t tcp.Instant) {

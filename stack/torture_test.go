@@ -169,7 +169,8 @@ func (l *badLink) moveTo(t time.Time) {
 	}
 }
 
-// stream is one direction of a connection: the bytes are those of a seeded generator, so each is known.
+// stream is one direction of a connection: the bytes are those of a seeded generator, so each is
+// known.
 type stream struct {
 	total, sent, got int
 }
@@ -378,8 +379,8 @@ func (x *torture) over(p *peer, err error) error {
 	return x.closeErr(p.c.Close(x.l.now))
 }
 
-// TestTorture sends streams over links that lose, repeat, reorder, corrupt and delay: what arrives is what was sent, or its owner
-// gets an error.
+// TestTorture sends streams over links that lose, repeat, reorder, corrupt and delay: what arrives
+// is what was sent, or its owner gets an error.
 func TestTorture(t *testing.T) {
 	if *tortureSeed != 0 {
 		l, err := runTorture(*tortureSeed, true)

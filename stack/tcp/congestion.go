@@ -2,8 +2,8 @@ package tcp
 
 import "github.com/understudy-net/understudy/wire"
 
-// congestion decides how much may be in flight: Reno (RFC 5681) with NewReno's recovery (RFC 6582). Its methods
-// say what happened. All windows are in bytes.
+// congestion decides how much may be in flight: Reno (RFC 5681) with NewReno's recovery (RFC 6582).
+// Its methods say what happened. All windows are in bytes.
 type congestion struct {
 	cwnd, ssthresh uint32
 	acked          uint32 // bytes acknowledged since cwnd last grew in congestion avoidance
@@ -27,8 +27,9 @@ func (g *congestion) onOpen(mss uint32, synLost bool) {
 
 func initialWindow(mss uint32) uint32 { return min(10*mss, max(2*mss, 14600)) }
 
-// onAck grows cwnd when n bytes were newly acknowledged outside of recovery. limited says that
-// cwnd was what kept us from sending more; it does not grow for a sender that does not use it (RFC 5681, 3.1; RFC 7661, 4).
+// onAck grows cwnd when n bytes were newly acknowledged outside of recovery. limited says that cwnd
+// was what kept us from sending more; it does not grow for a sender that does not use it (RFC 5681,
+// 3.1; RFC 7661, 4).
 func (g *congestion) onAck(n, mss uint32, limited bool) {
 	g.dupAcks = 0
 	if !limited {
@@ -65,7 +66,8 @@ func (g *congestion) onDupAck(una, nxt, flight, mss uint32) bool {
 	case g.fast:
 		g.cwnd = min(g.cwnd+mss, maxCwnd) // a segment has left the network
 	case g.dupAcks == dupThresh && wire.SeqGT(una, g.recover):
-		// Not for an ACK below recover: it was caused by our own retransmissions (RFC 6582, 3.2, step 1).
+		// Not for an ACK below recover: it was caused by our own retransmissions (RFC 6582, 3.2,
+		// step 1).
 		g.onLoss(flight, mss, nxt)
 		g.cwnd = g.ssthresh + dupThresh*mss
 		g.fast, g.partial = true, false

@@ -176,8 +176,9 @@ func (c *Conn) Open(now Instant, cfg *Config, p Params) {
 	c.since, c.heard = now, now
 }
 
-// Accept starts a passive open for the SYN seg, as LISTEN does (RFC 9293, 3.10.7.2, third step). With
-// hold, SYN,ACK waits for Release. Data that came with the SYN are not kept: the peer sends them again.
+// Accept starts a passive open for the SYN seg, as LISTEN does (RFC 9293, 3.10.7.2, third step).
+// With hold, SYN,ACK waits for Release. Data that came with the SYN are not kept: the peer sends
+// them again.
 func (c *Conn) Accept(now Instant, cfg *Config, p Params, seg *wire.TCP, hold bool) {
 	c.init(cfg, p)
 	if hold {
@@ -262,7 +263,8 @@ func (c *Conn) dropOutOfOrder() {
 	c.rcv.buf.Release(&c.cfg.Pool)
 }
 
-// Discard gives all buffers back; the connection must not be used afterwards but by Open and Accept.
+// Discard gives all buffers back; the connection must not be used afterwards but by Open and
+// Accept.
 func (c *Conn) Discard() {
 	if c.cfg == nil {
 		return

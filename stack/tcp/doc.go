@@ -1,5 +1,6 @@
-// Package tcp is one TCP connection as a machine: RFC 9293 with retransmission (RFC 6298), congestion
-// control (RFC 5681, RFC 6582), window scaling, timestamps and PAWS (RFC 7323), and the hardening of RFC 5961.
+// Package tcp is one TCP connection as a machine: RFC 9293 with retransmission (RFC 6298),
+// congestion control (RFC 5681, RFC 6582), window scaling, timestamps and PAWS (RFC 7323), and the
+// hardening of RFC 5961.
 //
 // A [Conn] is told what happened and what time it is, and answers with what to send:
 //
@@ -8,8 +9,8 @@
 //	c.Output(now, b)           // writes the next segment to b, until it returns 0
 //	c.Deadline()               // when Advance is next needed; 0 means never
 //
-// and the user's verbs (Write, Read, CloseWrite, Close, Abort), after each of which Output may
-// have something to say. There is no address in here: the owner finds the connection of a segment and
+// and the user's verbs (Write, Read, CloseWrite, Close, Abort), after each of which Output may have
+// something to say. There is no address in here: the owner finds the connection of a segment and
 // gives the sum of its pseudo-header once. Package stack is that owner; nobody else should need
 // this package.
 //
@@ -38,13 +39,13 @@
 //
 // # Memory
 //
-// A connection without data in either direction holds no buffer: rings come from the owner's
-// [Pool] at the first byte and go back when the last one has left. What is needed after a loss only (out-of-order
-// ranges) is made at the first one.
+// A connection without data in either direction holds no buffer: rings come from the owner's [Pool]
+// at the first byte and go back when the last one has left. What is needed after a loss only
+// (out-of-order ranges) is made at the first one.
 //
 // # Departures from the RFCs
 //
-// The lower bound of RTO is 200 ms, where RFC 6298, 2.4 wants 1 s, as in most stacks of today. Urgent data is
-// delivered in line and the urgent pointer is never used (RFC 9293, 3.8.5; RFC 6093). ECN is
-// not spoken.
+// The lower bound of RTO is 200 ms, where RFC 6298, 2.4 wants 1 s, as in most stacks of today.
+// Urgent data is delivered in line and the urgent pointer is never used (RFC 9293, 3.8.5; RFC
+// 6093). ECN is not spoken.
 package tcp

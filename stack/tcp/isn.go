@@ -9,14 +9,14 @@ import (
 // start of a stack (MUST-9).
 type Secret [2]uint64
 
-// ISN returns the initial sequence number for a connection (RFC 6528; RFC 9293, 3.4.1, SHLD-1, MUST-8): a clock of 4 µs plus a keyed hash
-// of the addresses and ports in id.
+// ISN returns the initial sequence number for a connection (RFC 6528; RFC 9293, 3.4.1, SHLD-1,
+// MUST-8): a clock of 4 µs plus a keyed hash of the addresses and ports in id.
 func ISN(now Instant, key Secret, id [12]byte) uint32 {
 	return uint32(int64(now)/4000) + uint32(Hash(key, id))
 }
 
-// Hash is SipHash-2-4 of the twelve bytes of id, as Aumasson and Bernstein define it: a function that cannot be
-// computed without the key.
+// Hash is SipHash-2-4 of the twelve bytes of id, as Aumasson and Bernstein define it: a function
+// that cannot be computed without the key.
 func Hash(key Secret, id [12]byte) uint64 {
 	v0 := key[0] ^ 0x736f6d6570736575
 	v1 := key[1] ^ 0x646f72616e646f6d

@@ -8,8 +8,8 @@ const maxRanges = 32
 
 type seqRange struct{ left, right uint32 }
 
-// reassembly knows which data beyond RCV.NXT have arrived. The bytes themselves lie in the receive ring, where
-// they will stand once the holes before them are filled. It is made at the first loss.
+// reassembly knows which data beyond RCV.NXT have arrived. The bytes themselves lie in the receive
+// ring, where they will stand once the holes before them are filled. It is made at the first loss.
 type reassembly struct {
 	n      int
 	ranges [maxRanges]seqRange // in order of sequence, with holes between them
@@ -18,8 +18,9 @@ type reassembly struct {
 	hasFin bool
 }
 
-// add stores data that begin at seq, beyond nxt, into ring. What is there already stays as it is: the first copy
-// wins, so data never change under the reader. It reports whether there was a place for them.
+// add stores data that begin at seq, beyond nxt, into ring. What is there already stays as it is:
+// the first copy wins, so data never change under the reader. It reports whether there was a place
+// for them.
 func (o *reassembly) add(p *Pool, ring *Ring, nxt, seq uint32, data []byte) bool {
 	end := seq + uint32(len(data))
 	i := 0

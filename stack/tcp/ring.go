@@ -98,7 +98,8 @@ func (q *Ring) room(p *Pool, n int) {
 	q.buf, q.r = b, 0
 }
 
-// span is how much of the buffer may hold bytes worth keeping: all of it, since out-of-order data stands behind Len.
+// span is how much of the buffer may hold bytes worth keeping: all of it, since out-of-order data
+// stands behind Len.
 func (q *Ring) span() int { return len(q.buf) }
 
 // Write appends b.

@@ -21,7 +21,8 @@ type rtt struct {
 }
 
 // onSample takes the measurement r of a round trip (RFC 6298, 2.2 and 2.3). The caller keeps to
-// Karn's rule: no sample from a segment sent twice, unless a timestamp tells which one it was (MUST-18).
+// Karn's rule: no sample from a segment sent twice, unless a timestamp tells which one it was
+// (MUST-18).
 func (t *rtt) onSample(r time.Duration) {
 	r = max(r, 1)
 	if t.srtt == 0 {
@@ -38,10 +39,12 @@ func (t *rtt) onSample(r time.Duration) {
 	t.backoff = 0
 }
 
-// onTimeout doubles RTO (RFC 6298, 5.5). It stays so until the next sample (Karn; section 5, last paragraph).
+// onTimeout doubles RTO (RFC 6298, 5.5). It stays so until the next sample (Karn; section 5, last
+// paragraph).
 func (t *rtt) onTimeout() { t.backoff = min(t.backoff+1, maxBackoff) }
 
-// onEstablished forgets the doublings of the handshake. If there were any, RTO starts with 3 s (RFC 6298, 5.7).
+// onEstablished forgets the doublings of the handshake. If there were any, RTO starts with 3 s (RFC
+// 6298, 5.7).
 func (t *rtt) onEstablished() {
 	if t.backoff > 0 && t.srtt == 0 {
 		t.base = lostSynRTO

@@ -45,7 +45,8 @@ func (s State) String() string {
 	return fmt.Sprintf("state(%d)", uint8(s))
 }
 
-// synchronized reports whether both sides have agreed on sequence numbers (RFC 9293, 3.5.2, group 3).
+// synchronized reports whether both sides have agreed on sequence numbers (RFC 9293, 3.5.2, group
+// 3).
 func (s State) synchronized() bool { return s >= StateEstablished }
 
 // receives reports whether data may still arrive in s.

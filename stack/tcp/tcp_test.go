@@ -9,7 +9,8 @@ import (
 	"github.com/understudy-net/understudy/wire"
 )
 
-// The state machine is tested by package stack's scripts, which see what a peer sees. Here are the parts.
+// The state machine is tested by package stack's scripts, which see what a peer sees. Here are the
+// parts.
 
 func TestRingAgainstModel(t *testing.T) {
 	for seed := uint64(1); seed <= 50; seed++ {
