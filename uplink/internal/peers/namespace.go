@@ -217,3 +217,16 @@ func (n *Namespace) Dial(to netip.AddrPort) net.Conn {
 	n.t.Cleanup(func() { c.Close() })
 	return c
 }
+
+// Carrier says "1" while the cable of an interface is plugged in, "0" while it is not, and "" if
+// there is no such interface.
+func (n *Namespace) Carrier(name string) string {
+	link, err := Do2(n, func() (netlink.Link, error) { return netlink.LinkByName(name) })
+	switch {
+	case err != nil:
+		return ""
+	case link.Attrs().RawFlags&unix.IFF_LOWER_UP != 0:
+		return "1"
+	}
+	return "0"
+}
