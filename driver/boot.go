@@ -60,6 +60,7 @@ func (d *Driver) bringUp() error {
 		{"start the firmware", d.startFirmware},
 		{"enable the interrupt", d.enableInterrupt},
 		{"read the versions", d.readInfo},
+		{"agree on limits", d.askLimits},
 	} {
 		if err := step.do(); err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrDeviceFailure, step.name, err)

@@ -32,7 +32,8 @@
 //
 // # Limits
 //
-// 7 TCP and 4 UDP sockets, 1400 bytes a send, one receive request outstanding a
+// 7 TCP and 4 UDP sockets, 1400 bytes a send, unless a device of ours whose
+// profile has more says so (Client.Limits); one receive request outstanding a
 // socket, names of at most 63 characters, 4 resolver requests at a time. IPv4
 // only. Power-saving modes, Soft-AP, TLS sockets, firmware updates, flash
 // access, NTP control and the enterprise modes are not part of this version:

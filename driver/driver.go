@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/understudy-net/understudy/bus"
-	"github.com/understudy-net/understudy/bus/hif"
 	"github.com/understudy-net/understudy/bus/spi"
 )
 
@@ -66,10 +65,10 @@ type Driver struct {
 	mac      MAC
 	versions versions
 
-	rx    [hif.MaxLen + 4]byte // size may be rounded up to 4
-	tx    [hif.MaxLen]byte
-	calls callQueue  // for the dispatcher
-	hooks []hookCall // for the pump
+	limits Limits
+	rx, tx []byte     // one message each way
+	calls  callQueue  // for the dispatcher
+	hooks  []hookCall // for the pump
 
 	client    *Client
 	onSocket  func(Socket, Msg)
@@ -104,6 +103,7 @@ type Stats struct {
 func New(port bus.Port, cfg Config) *Driver {
 	d := &Driver{cfg: cfg.withDefaults(), port: port, sig: make(chan struct{}, 1)}
 	d.become(StateBusy, nil)
+	d.setLimits(realLimits)
 	d.spi = spi.NewMaster(port, spi.MasterConfig{Sleep: d.cfg.Sleep, MultiWindow: cfg.SeparateWindows})
 	onIRQ := d.cfg.OnIRQ
 	port.OnIRQ(func() {

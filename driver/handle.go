@@ -23,7 +23,7 @@ func (d *Driver) handle(h hif.Header, b []byte) {
 	if err != nil {
 		d.stats.Short++
 	}
-	d.sockets.staleConnect = [hif.TCPSockets]bool{}
+	d.sockets.forgetStale()
 }
 
 func (d *Driver) handleWiFi(op hif.Op, b []byte) error {

@@ -113,7 +113,7 @@ func (r *sockRec) resetOptions() {
 	}
 }
 
-// Send hands over at most 1400 bytes, which are copied: p may be reused at
+// Send hands over at most 1400 bytes (see Limits), which are copied: p may be reused at
 // once. SendMsg follows, for TCP when the peer has acknowledged them. On a
 // datagram socket they go to the destination of the last SendTo. Errors:
 // ErrSockArg for more bytes, ErrBufferFull when the device has no buffer: try
@@ -155,11 +155,11 @@ func (s Socket) SendTo(p []byte, to netip.AddrPort) error {
 // sendBytes builds the whole message in place: header, control part, gap, data.
 // Lock held.
 func (d *Driver) sendBytes(op hif.Op, s Socket, to netip.AddrPort, p []byte) error {
-	if len(p) > MaxSend {
+	if len(p) > d.limits.Send {
 		return ErrSockArg
 	}
 	offset := hif.UDPDataOffset
-	if isStream(s.id) {
+	if d.isStream(s.id) {
 		offset = hif.TCPDataOffset
 	}
 	n := hif.HeaderLen + offset + len(p)
@@ -208,12 +208,11 @@ func (s Socket) RecvFrom(p []byte, timeout time.Duration) error {
 // socket of SocketHook: the hook is given the data in the driver's own buffer.
 // ErrSockArg on other sockets and for n < 1.
 func (s Socket) RecvHook(n int, timeout time.Duration) error {
-	op := hif.OpRecv
-	if !isStream(s.id) {
-		op = hif.OpRecvFrom
-	}
-	return s.receive(op, nil, n, timeout)
+	return s.receive(recvByType, nil, n, timeout)
 }
+
+// recvByType stands for RECV or RECVFROM, by the type of the socket.
+const recvByType hif.Op = 0
 
 func (s Socket) receive(op hif.Op, p []byte, n int, timeout time.Duration) error {
 	d, r, err := s.enter()
@@ -224,6 +223,13 @@ func (s Socket) receive(op hif.Op, p []byte, n int, timeout time.Duration) error
 	if n < 1 || p == nil && r.hook == nil {
 		return ErrSockArg
 	}
+	stream := d.isStream(s.id)
+	switch {
+	case op == recvByType && stream:
+		op = hif.OpRecv
+	case op == recvByType:
+		op = hif.OpRecvFrom
+	}
 	if r.recv.pending {
 		r.recv.buf = p
 		return nil
@@ -231,9 +237,9 @@ func (s Socket) receive(op hif.Op, p []byte, n int, timeout time.Duration) error
 	if len(r.recv.held) > 0 {
 		return d.serveHeld(s, r, op, p)
 	}
-	n = min(n, MaxDatagram)
-	if isStream(s.id) {
-		n = min(n, MaxRecv)
+	n = min(n, d.limits.Datagram)
+	if stream {
+		n = min(n, d.limits.Send)
 	}
 	err = send(d, op, hif.Recv{Timeout: wireTimeout(timeout), Sock: s.id, Session: s.session, HasBuffer: true, Buffer: uint16(n)})
 	if err != nil { // not marked pending: the next call asks again
@@ -284,7 +290,7 @@ func (d *Driver) closeSocket(id int8) error {
 	}
 	err := send(d, hif.OpClose, hif.Close{Sock: id, Session: session})
 	if connecting {
-		d.sockets.staleConnect[id] = d.mailFull()
+		d.sockets.markStale(id, d.mailFull())
 	}
 	return err
 }

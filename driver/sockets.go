@@ -7,15 +7,13 @@ import (
 	"github.com/understudy-net/understudy/bus/hif"
 )
 
-// Limits of the socket layer (spec/driver-api.md 3.2).
+// Limits of the real part (spec/driver-api.md 3.2); those of the device at hand
+// are Client.Limits.
 const (
 	MaxTCPSockets = hif.TCPSockets // ids 0 to 6
 	MaxUDPSockets = hif.UDPSockets // ids 7 to 10
-	MaxSend       = hif.MaxSend    // bytes a send
-	// MaxRecv is the most bytes that one TCP receive event brings, whatever
-	// the buffer; a datagram may bring up to MaxDatagram.
-	MaxRecv     = 1400
-	MaxDatagram = 1472
+	MaxSend       = hif.MaxSend    // bytes a send, and of one TCP receive event, whatever the buffer
+	MaxDatagram   = 1472           // bytes of a datagram received
 )
 
 // SockType is the type of a socket.
@@ -100,19 +98,45 @@ type optRec struct {
 
 // sockTable is all sockets.
 type sockTable struct {
-	recs    [hif.SocketCount]sockRec
+	recs    []sockRec
+	tcp     int8    // the first so many are TCP
 	last    [2]int8 // id given last, +1, of each type: the next search starts behind it
 	session uint16  // counts on, never 0
 	epoch   uint32  // counts ends of the link
 	// A CONNECT answer carries no session. One that lay in the mailbox when
 	// its socket was closed must not reach the next owner of the id.
-	staleConnect [hif.TCPSockets]bool
+	staleConnect []bool
+	anyStale     bool
+}
+
+// resize makes an empty table for l sockets.
+func (t *sockTable) resize(l Limits) {
+	t.recs, t.staleConnect = make([]sockRec, l.TCP+l.UDP), make([]bool, l.TCP)
+	t.tcp = int8(l.TCP)
+	t.clear()
 }
 
 // clear forgets all sockets; the session counter goes on, so that old Sockets
 // stay recognisable.
 func (t *sockTable) clear() {
-	*t = sockTable{session: t.session, epoch: t.epoch + 1}
+	clear(t.recs)
+	t.last = [2]int8{}
+	t.epoch++
+	t.forgetStale()
+}
+
+func (t *sockTable) markStale(id int8, mail bool) {
+	if id < t.tcp && mail {
+		t.staleConnect[id], t.anyStale = true, true
+	}
+}
+
+// forgetStale: a message was taken, what was in the mailbox is out of it.
+func (t *sockTable) forgetStale() {
+	if t.anyStale {
+		clear(t.staleConnect)
+		t.anyStale = false
+	}
 }
 
 func (t *sockTable) nextSession() uint16 {
@@ -125,12 +149,12 @@ func (t *sockTable) nextSession() uint16 {
 
 // alloc takes the next free id behind the one given last (3.2).
 func (t *sockTable) alloc(typ SockType) (id int8, err error) {
-	first, n, which, full := int8(0), int8(hif.TCPSockets), 0, ErrMaxTCP
+	first, n, which, full := int8(0), t.tcp, 0, ErrMaxTCP
 	if typ == Datagram {
-		first, n, which, full = hif.FirstUDP, hif.UDPSockets, 1, ErrMaxUDP
+		first, n, which, full = t.tcp, int8(len(t.recs))-t.tcp, 1, ErrMaxUDP
 	}
 	for i := range n {
-		k := (t.last[which] + i) % n
+		k := int8((int(t.last[which]) + int(i)) % int(n))
 		if id := first + k; !t.recs[id].used {
 			t.last[which] = k + 1
 			return id, nil
@@ -146,8 +170,8 @@ func (t *sockTable) occupy(id int8, hook func(Socket, Event)) *sockRec {
 	return r
 }
 
-// isStream says what the id alone tells.
-func isStream(id int8) bool { return id < hif.FirstUDP }
+// isStream says what the id alone tells. Lock held.
+func (d *Driver) isStream(id int8) bool { return id < d.sockets.tcp }
 
 func (d *Driver) sockAt(id int8) Socket {
 	return Socket{d: d, id: id, session: d.sockets.recs[id].session}

@@ -71,7 +71,7 @@ func (d *Driver) handleBound(op hif.Op, m hif.BindReply) {
 // chosen its id; the session is ours, told with the first request. Lock held.
 func (d *Driver) handleAccept(m hif.Accept) {
 	l := &sockRec{}
-	if m.Listener >= 0 && m.Listener < hif.TCPSockets {
+	if m.Listener >= 0 && m.Listener < d.sockets.tcp {
 		l = &d.sockets.recs[m.Listener]
 	}
 	known := l.used && (l.listening || l.listenSent)
@@ -80,7 +80,7 @@ func (d *Driver) handleAccept(m hif.Accept) {
 		if known {
 			d.emit(m.Listener, Event{Kind: KindAccept, Err: sockErr(int(m.Sock))})
 		}
-	case m.Sock >= hif.TCPSockets:
+	case m.Sock >= d.sockets.tcp:
 		d.stats.Short++
 	case !known:
 		d.refuseChild(m.Sock) // the listener was closed meanwhile (3.5)
@@ -108,7 +108,7 @@ func (d *Driver) handleConnected(m hif.SockConnectReply) {
 	if r == nil {
 		return
 	}
-	if isStream(m.Sock) && d.sockets.staleConnect[m.Sock] || !r.connecting {
+	if d.isStream(m.Sock) && d.sockets.staleConnect[m.Sock] || !r.connecting {
 		d.stale()
 		return
 	}
@@ -146,7 +146,7 @@ func (d *Driver) handleReceived(op hif.Op, m hif.RecvReply) {
 		d.stale()
 		return
 	}
-	stream := isStream(m.Sock)
+	stream := d.isStream(m.Sock)
 	ev := Event{Kind: KindRecv, Peer: m.Remote}
 	if r.recv.from {
 		ev.Kind = KindRecvFrom

@@ -38,6 +38,11 @@ func (s Socket) SetOpt(o Opt, value int) error {
 	if int(o) >= len(r.opts) || o == 3 {
 		return fmt.Errorf("%w: option %d", ErrSockArg, o)
 	}
+	return d.setOpt(s, r, o, value)
+}
+
+// setOpt sends the option. Lock held.
+func (d *Driver) setOpt(s Socket, r *sockRec, o Opt, value int) error {
 	if v := int64(value); v < math.MinInt32 || v > math.MaxUint32 {
 		return fmt.Errorf("%w: option %v: value %d has more than four bytes", ErrSockArg, o, value)
 	}
@@ -46,7 +51,7 @@ func (s Socket) SetOpt(o Opt, value int) error {
 		return sockSend(err, ErrSockInvalid)
 	}
 	r.opts[o] = optRec{true, uint32(value)}
-	if o == OptUDPSendEvents && !isStream(s.id) {
+	if o == OptUDPSendEvents && !d.isStream(s.id) {
 		r.silent = value == 0
 	}
 	return nil
@@ -74,9 +79,14 @@ func (s Socket) Join(group Addr) error { return s.membership(OptJoin, group) }
 func (s Socket) Leave(group Addr) error { return s.membership(OptLeave, group) }
 
 func (s Socket) membership(o Opt, group Addr) error {
+	d, r, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer d.unlock()
 	group = group.Unmap()
-	if !group.Is4() || !group.IsMulticast() || s.d == nil || isStream(s.id) {
+	if !group.Is4() || !group.IsMulticast() || d.isStream(s.id) {
 		return ErrSockArg
 	}
-	return s.SetOpt(o, int(hif.GroupValue(group.As4())))
+	return d.setOpt(s, r, o, int(hif.GroupValue(group.As4())))
 }

@@ -46,7 +46,8 @@ func sendError(op hif.Op, err error) error {
 // transmit is the host's side of a request (spec/host-bus.md 5.2). Header,
 // control part and data are written in one block: blocks may be cut anywhere,
 // and two transactions cost more than the gap between the parts. The message
-// must not be longer than hif.MaxLen [BH-14]; whoever built it has seen to that.
+// must not be longer than hif.MaxLen [BH-14], unless the device has lifted its
+// limits; whoever built it has seen to that.
 // Lock held, so nobody else gets between the steps [BH-12].
 func (d *Driver) transmit(op hif.Op, data bool, msg []byte) error {
 	if err := d.request(hif.Request{Op: op, Data: data, Len: len(msg)}); err != nil {

@@ -19,8 +19,9 @@
 //
 // # Limits
 //
-// Those of the driver: 7 TCP sockets, listeners and accepted connections among
-// them, 4 UDP sockets, 1400 bytes a datagram sent. IPv4 only. There is no
+// Those of the driver (driver.Client.Limits): 7 TCP sockets, listeners and
+// accepted connections among them, 4 UDP sockets, 1400 bytes a datagram sent.
+// IPv4 only. There is no
 // half-close: CloseWrite returns errors.ErrUnsupported. The device does not tell
 // the local port of a dialled connection: it is 0 unless DialFrom chose it.
 // Deadlines are instants on the driver's clock.

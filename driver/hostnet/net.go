@@ -26,11 +26,11 @@ type Config struct {
 	OnConn func(driver.ConnEvent)
 
 	// SendWindow is how many sends of a connection may be without the peer's
-	// acknowledgement; each carries up to 1400 bytes. Zero: 46, which fit into
-	// 64 KiB, what a socket of the software device holds: more would occupy
-	// message buffers that all sockets share, and a peer that stops reading
-	// would hold up the others. A device that has room for fewer refuses, which
-	// is waited out.
+	// acknowledgement; each carries up to 1400 bytes. Zero: as many as fit into
+	// 64 KiB, 46, which is what a socket of the software device holds: more
+	// would occupy message buffers that all sockets share, and a peer that
+	// stops reading would hold up the others. A device that has room for fewer
+	// refuses, which is waited out.
 	SendWindow int
 
 	// ReadBuffer is how many bytes a connection holds for Read; what does not
@@ -43,7 +43,7 @@ type Config struct {
 }
 
 const (
-	defaultSendWindow = 46
+	sendBytes         = 64 << 10
 	defaultReadBuffer = 16 << 10
 	minReadBuffer     = 2 << 10
 )
@@ -64,10 +64,11 @@ type Net struct {
 
 	c       *driver.Client
 	closed  bool
-	table   [driver.MaxTCPSockets + driver.MaxUDPSockets]entry
-	retryAt time.Time // a refused send is to be tried again then; zero: none is
-	free    *waiter   // records for reuse
-	rings   [][]byte  // buffers for reuse
+	limits  driver.Limits // of the device
+	table   []entry       // by socket id
+	retryAt time.Time     // a refused send is to be tried again then; zero: none is
+	free    *waiter       // records for reuse
+	rings   [][]byte      // buffers for reuse
 
 	stateq   sock.Waiters // the driver's state changed
 	linkq    sock.Waiters // the association or the address changed
@@ -89,9 +90,6 @@ var _ sock.Owner = (*Net)(nil)
 // (Driver.Hook).
 func New(d *driver.Driver, cfg Config) *Net {
 	dc := d.Config()
-	if cfg.SendWindow < 1 {
-		cfg.SendWindow = defaultSendWindow
-	}
 	if cfg.ReadBuffer == 0 {
 		cfg.ReadBuffer = defaultReadBuffer
 	}
@@ -133,7 +131,8 @@ func (n *Net) client() (*driver.Client, error) {
 	} else if err != nil {
 		return nil, closedErr(err)
 	}
-	n.c = c
+	n.c, n.limits = c, c.Limits()
+	n.table = make([]entry, n.limits.TCP+n.limits.UDP)
 	return c, nil
 }
 
@@ -183,7 +182,7 @@ func (n *Net) Close() error {
 			e.ep.fail(now, net.ErrClosed)
 		}
 	}
-	n.table = [len(n.table)]entry{}
+	clear(n.table)
 	n.wakeAll()
 	return nil
 }
@@ -231,7 +230,15 @@ func (n *Net) checkClient() {
 			e.ep.fail(now, closedErr(err))
 		}
 	}
-	n.table = [len(n.table)]entry{}
+	clear(n.table)
+}
+
+// window is how many sends of a socket may be without an answer. Lock held.
+func (n *Net) window() int {
+	if n.cfg.SendWindow > 0 {
+		return n.cfg.SendWindow
+	}
+	return max(sendBytes/n.limits.Send, 1)
 }
 
 // port picks an ephemeral port, 49152 to 65535.

@@ -153,7 +153,7 @@ func (g *datagram) post() {
 	if g.posted || g.err != nil || g.queued == maxQueued {
 		return
 	}
-	err := g.s.RecvHook(driver.MaxDatagram, 0)
+	err := g.s.RecvHook(g.n.limits.Datagram, 0)
 	switch {
 	case err == nil:
 		g.posted = true
@@ -170,13 +170,13 @@ func (g *datagram) WriteTo(now time.Time, p []byte, to netip.AddrPort) (int, err
 	switch {
 	case g.err != nil:
 		return 0, g.err
-	case len(p) > driver.MaxSend:
+	case len(p) > g.n.limits.Send:
 		return 0, syscall.EMSGSIZE
 	case !to.Addr().Is4():
 		return 0, &net.AddrError{Err: "only IPv4 is supported", Addr: to.String()}
 	}
 	g.full, g.refused = false, false
-	if g.flight >= g.n.cfg.SendWindow {
+	if g.flight >= g.n.window() {
 		g.full = true
 		return 0, sock.ErrWouldBlock
 	}
@@ -210,7 +210,7 @@ func (g *datagram) event(now time.Time, ev driver.Event) {
 		g.received(ev)
 	case driver.KindSendTo:
 		g.flight--
-		if g.full && g.flight <= g.n.cfg.SendWindow/2 {
+		if g.full && g.flight <= g.n.window()/2 {
 			g.full = false
 			g.tell(false, true)
 		}

@@ -56,10 +56,11 @@ func (st *stream) Read(_ time.Time, p []byte) (int, error) {
 
 // post asks the device for data if a whole message's worth fits.
 func (st *stream) post() {
-	if st.posted || st.rerr != nil || st.n.cfg.ReadBuffer-st.in.n < driver.MaxRecv {
+	size := min(st.n.limits.Send, st.n.cfg.ReadBuffer)
+	if st.posted || st.rerr != nil || st.n.cfg.ReadBuffer-st.in.n < size {
 		return
 	}
-	err := st.s.RecvHook(driver.MaxRecv, 0)
+	err := st.s.RecvHook(size, 0)
 	switch {
 	case err == nil:
 		st.posted = true
@@ -79,11 +80,11 @@ func (st *stream) Write(now time.Time, p []byte) (done int, err error) {
 	}
 	st.full, st.refused = false, false
 	for len(p) > 0 {
-		if st.flight >= st.n.cfg.SendWindow {
+		if st.flight >= st.n.window() {
 			st.full = true
 			return done, sock.ErrWouldBlock
 		}
-		piece := p[:min(len(p), driver.MaxSend)]
+		piece := p[:min(len(p), st.n.limits.Send)]
 		err := st.s.Send(piece)
 		if err == driver.ErrBufferFull {
 			st.refused = true
@@ -164,7 +165,7 @@ func (st *stream) sent(ev driver.Event) {
 	}
 	// A writer that found the window full goes on when half of it is free, not
 	// for every piece: a wake-up costs about as much as a piece.
-	if st.conn != nil && (st.werr != nil || st.full && st.flight <= st.n.cfg.SendWindow/2) {
+	if st.conn != nil && (st.werr != nil || st.full && st.flight <= st.n.window()/2) {
 		st.full = false
 		st.conn.Ready(false, true)
 	}
