@@ -23,9 +23,18 @@ type endpoint interface {
 
 func (n *Net) register(s driver.Socket, ep endpoint) { n.table[s.ID()] = entry{s, ep} }
 
+// entry finds the user of a socket, nil if it has none any more. The table may
+// be that of another device by now, with fewer sockets.
+func (n *Net) entry(s driver.Socket) *entry {
+	if i := s.ID(); i >= 0 && i < len(n.table) && n.table[i].sock == s {
+		return &n.table[i]
+	}
+	return nil
+}
+
 // release gives a socket back. Lock held.
 func (n *Net) release(s driver.Socket) error {
-	if e := &n.table[s.ID()]; e.sock == s {
+	if e := n.entry(s); e != nil {
 		*e = entry{}
 	}
 	return s.Close()
@@ -35,8 +44,8 @@ func (n *Net) release(s driver.Socket) error {
 func (n *Net) socketEvent(s driver.Socket, ev driver.Event) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	e := n.table[s.ID()]
-	if e.ep == nil || e.sock != s {
+	e := n.entry(s)
+	if e == nil {
 		if ev.Kind == driver.KindAccept && ev.Err == nil {
 			_ = ev.Socket.Close()
 		}
