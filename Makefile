@@ -6,8 +6,13 @@ GO ?= go
 
 all: lint test
 
-# Programs that tests use as peers and judges: "program:Debian package".
-PEERS = tshark:tshark wpa_passphrase:wpasupplicant nginx:nginx-light
+# Programs that tests use as peers and judges: "program:Debian package". With a
+# slash it is a file instead of a program.
+PEERS = tshark:tshark wpa_passphrase:wpasupplicant nginx:nginx-light gcc:gcc
+ifeq ($(shell uname -m),x86_64)
+# The shim is built for 32 bits too, as host drivers often want it.
+PEERS += /usr/include/x86_64-linux-gnu/gnu/stubs-32.h:gcc-multilib
+endif
 
 # Everything. Installs missing peers first where it may (root, apt-get),
 # otherwise prints the command; tests of an absent peer skip with the reason,
