@@ -2,7 +2,7 @@ package stack
 
 import (
 	"errors"
-	"os"
+	"net"
 	"syscall"
 
 	"github.com/understudy-net/understudy/sock"
@@ -31,7 +31,7 @@ func (e *netError) Is(target error) bool { return target == error(e) }
 // syscall.ECONNREFUSED) holds for ErrRefused. A call that would have to wait returns
 // [sock.ErrWouldBlock].
 var (
-	ErrClosed       = os.ErrClosed // the handle was closed
+	ErrClosed       = net.ErrClosed // the handle was closed
 	ErrRefused      = error(&netError{"connection refused", syscall.ECONNREFUSED})
 	ErrReset        = error(&netError{"connection reset by peer", syscall.ECONNRESET})
 	ErrAborted      = error(&netError{"connection aborted", syscall.ECONNABORTED})

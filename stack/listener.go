@@ -2,6 +2,7 @@ package stack
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -13,7 +14,9 @@ type ListenConfig struct {
 	// each. What comes beyond is not answered, so that its peer tries again. 0: 128.
 	Backlog int
 	// Hold reports each SYN with an event Held instead of answering it: Accept, Refuse or Drop of
-	// Event.TCP decides. Held connections count as such whose handshake is not over.
+	// Event.TCP decides. Held connections count as such whose handshake is not over. One whose
+	// peer gives up meanwhile, or that nobody decides about in four minutes, ends with an event
+	// Closed, and has to be closed like any other.
 	Hold bool
 	// AnyPort listens at all ports that have no listener of their own.
 	AnyPort bool
@@ -71,8 +74,12 @@ func (s *Stack) Listen(now time.Time, at netip.AddrPort, c ListenConfig) (Listen
 		}
 		s.listeners[l.at] = l
 	}
-	l.id = uint32(len(s.lnSlots))
-	s.lnSlots = append(s.lnSlots, l)
+	i := slices.Index(s.lnSlots, nil)
+	if i < 0 {
+		i = len(s.lnSlots)
+		s.lnSlots = append(s.lnSlots, nil)
+	}
+	l.id, s.lnSlots[i] = uint32(i), l
 	return Listener{s, l.id, l.gen}, nil
 }
 
@@ -131,9 +138,6 @@ func (l Listener) Close(now time.Time) error {
 		delete(s.listeners, k.at)
 	}
 	s.lnSlots[k.id] = nil
-	for n := len(s.lnSlots); n > 0 && s.lnSlots[n-1] == nil; n-- {
-		s.lnSlots = s.lnSlots[:n-1]
-	}
 	if k.pending > 0 || k.ready > 0 {
 		for _, c := range s.tcpSlots {
 			if c != nil && c.ln == k {

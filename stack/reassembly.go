@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"bytes"
 	"encoding/binary"
 	"time"
 
@@ -23,7 +24,10 @@ type fragKey struct {
 	proto    wire.Proto
 }
 
-type fragPiece struct{ from, to int }
+type fragPiece struct {
+	from, to int
+	data     []byte
+}
 
 // fragments is one datagram that is not complete.
 type fragments struct {
@@ -31,8 +35,7 @@ type fragments struct {
 	first  bool // the fragment with offset 0 is there, its header and first bytes in quote
 	end    int  // total length, once the last fragment is there; else -1
 	pieces []fragPiece
-	got    int    // bytes
-	data   []byte // grows with what arrives, not with what offsets claim
+	got    int // bytes
 	quote  []byte
 	until  tcp.Instant
 	srcMAC wire.MAC
@@ -83,7 +86,7 @@ func (s *Stack) inputFragment(now time.Time, p *packet, h *wire.IPv4) {
 	if f.end >= 0 && f.got == f.end {
 		s.frags.drop(f)
 		s.stats.IP.Reassembled++
-		whole := packet{src: p.src, dst: p.dst, srcMAC: f.srcMAC, ttl: f.ttl, group: f.group, header: f.quote[:len(f.quote)-8], payload: f.data[:f.end]}
+		whole := packet{src: p.src, dst: p.dst, srcMAC: f.srcMAC, ttl: f.ttl, group: f.group, header: f.quote[:len(f.quote)-8], payload: f.join()}
 		if f.end < 8 {
 			s.stats.IP.FragmentsBad++
 			return
@@ -169,7 +172,8 @@ func (f *fragments) add(from, to int, more bool, b []byte) (ok, known bool) {
 		i++
 	}
 	if i < len(f.pieces) && f.pieces[i].from < to {
-		same := f.pieces[i] == fragPiece{from, to} && string(f.data[from:to]) == string(b)
+		p := &f.pieces[i]
+		same := p.from == from && p.to == to && bytes.Equal(p.data, b)
 		return same, same // F-02 to F-04
 	}
 	if len(f.pieces) >= fragPieces {
@@ -177,16 +181,21 @@ func (f *fragments) add(from, to int, more bool, b []byte) (ok, known bool) {
 	}
 	f.pieces = append(f.pieces, fragPiece{})
 	copy(f.pieces[i+1:], f.pieces[i:])
-	f.pieces[i] = fragPiece{from, to}
-	if to > len(f.data) {
-		f.data = append(f.data, make([]byte, to-len(f.data))...)
-	}
-	copy(f.data[from:to], b)
+	f.pieces[i] = fragPiece{from, to, bytes.Clone(b)} // memory for what arrives, not for what offsets claim
 	f.got += to - from
 	if !more {
 		f.end = to
 	}
 	return true, false
+}
+
+// join puts the pieces of a complete datagram together.
+func (f *fragments) join() []byte {
+	b := make([]byte, 0, f.end)
+	for _, p := range f.pieces {
+		b = append(b, p.data...)
+	}
+	return b
 }
 
 // advanceFragments gives up on datagrams that did not become complete, and says so if the sender

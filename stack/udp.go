@@ -2,6 +2,7 @@ package stack
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/understudy-net/understudy/stack/tcp"
@@ -74,17 +75,12 @@ func (s *Stack) ListenUDP(now time.Time, at netip.AddrPort, c UDPConfig) (UDP, e
 	}
 	u := &udpSock{gen: s.nextGen(), local: local, tag: c.Tag, ttl: c.TTL, tos: c.TOS}
 	u.limit = min(max(orInt(c.Queue, defaultUDPQueue), minQueue), tcp.MaxRing)
-	u.id = uint32(len(s.udpSlots))
-	for i, x := range s.udpSlots {
-		if x == nil {
-			u.id = uint32(i)
-			break
-		}
-	}
-	if int(u.id) == len(s.udpSlots) {
+	i := slices.Index(s.udpSlots, nil)
+	if i < 0 {
+		i = len(s.udpSlots)
 		s.udpSlots = append(s.udpSlots, nil)
 	}
-	s.udpSlots[u.id] = u
+	u.id, s.udpSlots[i] = uint32(i), u
 	s.bindUDP(u)
 	return UDP{s, u.id, u.gen}, nil
 }

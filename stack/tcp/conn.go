@@ -12,6 +12,8 @@ const (
 	minMSS     = 64  // a peer that asks for less gets this much (hostile input T-13)
 	tsLen      = 12  // timestamps with their padding (RFC 7323, appendix A)
 
+	minBuffer = 2 << 10
+
 	// MaxHeader is the longest header that Output writes.
 	MaxHeader = 60
 )
@@ -158,8 +160,8 @@ func (c *Conn) init(cfg *Config, p Params) {
 	c.ports = uint32(p.LocalPort)<<16 | uint32(p.RemotePort)
 	c.snd.una, c.snd.nxt, c.snd.pos, c.snd.base = p.ISS, p.ISS, p.ISS, p.ISS+1
 	c.cc.recover = p.ISS
-	c.snd.limit = uint32(min(or(cfg.SendBuffer, 64<<10), MaxRing))
-	c.rcv.limit = uint32(min(or(cfg.RecvBuffer, 64<<10), MaxRing))
+	c.snd.limit = uint32(min(max(or(cfg.SendBuffer, 64<<10), minBuffer), MaxRing))
+	c.rcv.limit = uint32(min(max(or(cfg.RecvBuffer, 64<<10), minBuffer), MaxRing))
 	c.challenges = challengeBurst
 	if !cfg.NoWindowScale {
 		for c.rcvScale < wire.MaxWScale && max(cfg.maxBuffer(), int(c.rcv.limit))>>c.rcvScale > 65535 {

@@ -40,10 +40,10 @@ func (c *Conn) SetUserTimeout(d time.Duration) { c.knobs().userTimeout = max(d, 
 // the window is never taken back (SHLD-14).
 func (c *Conn) SetBuffers(recv, send int) {
 	if recv > 0 {
-		c.rcv.limit = uint32(min(max(recv, 2<<10), c.cfg.maxBuffer()))
+		c.rcv.limit = uint32(min(max(recv, minBuffer), c.cfg.maxBuffer()))
 	}
 	if send > 0 {
-		c.snd.limit = uint32(min(max(send, 2<<10), c.cfg.maxBuffer()))
+		c.snd.limit = uint32(min(max(send, minBuffer), c.cfg.maxBuffer()))
 	}
 }
 
