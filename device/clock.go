@@ -8,8 +8,9 @@ import (
 
 // clock is the time of day, once somebody has set it. Spec hif-messages 2.15.
 type clock struct {
-	at  time.Time // on the owner's clock, when it was set
-	utc time.Time // what it was then; zero: not known
+	at     time.Time // on the owner's clock, when it was set
+	utc    time.Time // what it was then; zero: not known
+	source string    // who said so
 }
 
 // now returns the time of day, the zero time if it is not known.
@@ -33,7 +34,7 @@ func (f *firmware) setTime(now time.Time, m hif.SetSysTime) {
 	if m.Seconds < epoch70 {
 		base = era1
 	}
-	f.clock = clock{at: now, utc: base.Add(time.Duration(m.Seconds) * time.Second)}
+	f.clock = clock{at: now, utc: base.Add(time.Duration(m.Seconds) * time.Second), source: "host"}
 }
 
 // setName is SET_DEVICE_NAME: the host name in DHCP, from the next connect on. An empty name brings the default back.

@@ -34,7 +34,7 @@
 //
 // # What it does not have yet
 //
-// Soft-AP, provisioning, SNTP, TLS sockets, the updater, WPS, P2P, monitor and Ethernet bypass mode, roaming.
+// Soft-AP, provisioning, TLS sockets, the updater, WPS, P2P, monitor and Ethernet bypass mode, roaming.
 // Requests for them are counted in Counters.Unsupported; where a host waits for an answer it gets the one that says no.
 // Radio tuning and power-save settings are accepted and have no effect.
 package device

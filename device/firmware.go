@@ -26,6 +26,7 @@ type firmware struct {
 	ip      ipConfig
 	scan    scanState
 	clock   clock
+	sntp    timeSync
 	dns     []*lookup
 	pings   []*echo
 
@@ -57,6 +58,7 @@ func newFirmware(d *Device, now time.Time, host hif.Version) (*firmware, error) 
 	if err := f.makeNetwork(); err != nil {
 		return nil, err
 	}
+	f.syncTime(now)
 	return f, nil
 }
 
@@ -92,6 +94,7 @@ func (f *firmware) setMAC(now time.Time, m hif.SetMAC) {
 		f.d.trace(now, EventPower, 0, nil, err.Error())
 		return
 	}
+	f.syncTime(now)
 	f.d.writeMAC()
 }
 

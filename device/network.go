@@ -124,6 +124,8 @@ func (f *firmware) stackEvent(now time.Time, e stack.Event) {
 		f.ponged(now, t, e)
 	case addressTag:
 		f.addressEvent(now, e)
+	case timeTag:
+		f.timeEvent(now, e)
 	}
 }
 

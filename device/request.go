@@ -90,6 +90,10 @@ func (f *firmware) wifiRequest(now time.Time, r request) {
 		parsed(f, now, r, hif.ParseSetSysTime, f.setTime)
 	case hif.OpGetSysTime:
 		reply(f.d, hif.OpSysTime, hif.MakeSysTime(f.clock.now(now)))
+	case hif.OpEnableSNTP, hif.OpDisableSNTP:
+		f.enableSNTP(now, r.Op == hif.OpEnableSNTP)
+	case hif.OpConfigSNTP:
+		parsed(f, now, r, hif.ParseSNTPConfig, f.configSNTP)
 	case hif.OpGetPRNG:
 		f.random(now, r)
 	case hif.OpWPS:
@@ -98,7 +102,7 @@ func (f *firmware) wifiRequest(now time.Time, r request) {
 	case hif.OpSetPowerProfile, hif.OpSetTXPower, hif.OpSetBattery, hif.OpSetLogs, hif.OpSetGains, hif.OpAutoRate,
 		hif.OpSetGainTable, hif.OpXOSleep, hif.OpSleep, hif.OpListenInterval, hif.OpDoze, hif.OpCustomIE:
 		// Tuning of a radio that is not there, and power states that the chip does not need (1.7, 2.13).
-	case hif.OpRoaming, hif.OpEnableSNTP, hif.OpDisableSNTP, hif.OpConfigSNTP, hif.OpEnableAP, hif.OpDisableAP,
+	case hif.OpRoaming, hif.OpEnableAP, hif.OpDisableAP,
 		hif.OpStartProvision, hif.OpStopProvision, hif.OpSendEthernet, hif.OpSetMulticastMAC, hif.OpDisableWPS,
 		hif.OpEnableMonitor, hif.OpDisableMonitor, hif.OpSendWiFi, hif.OpConnectParam, hif.OpEnableP2P, hif.OpDisableP2P,
 		hif.OpRestart, hif.OpRestartAP, hif.OpClientControl, hif.OpServerInit:
