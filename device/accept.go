@@ -22,9 +22,11 @@ const freshHandshake = time.Second
 // been lost: the peer sends it again (driver-api 3.6).
 func (f *firmware) held(now time.Time, s *socket, c stack.TCP) {
 	if s.state != sockListening || f.freeTCPs() <= f.freshHandshakes(now) {
+		s.crowded = true
 		c.Drop(now)
 		return
 	}
+	s.crowded = false
 	if c.Accept(now) == nil {
 		f.handshakes = append(f.handshakes, handshake{c, now})
 	}

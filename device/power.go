@@ -83,6 +83,7 @@ func (d *Device) startROM() {
 	d.cpu = cpuBootROM
 	d.flash.Power()
 	d.bootErr = nil
+	d.quiet = d.slave.Stats().Commands
 }
 
 // stop halts the CPU: no mailbox, no network, the interrupt line idle. Registers and memory stay as they are.

@@ -1,7 +1,6 @@
 package device
 
 import (
-	"fmt"
 	"net/netip"
 	"time"
 
@@ -36,15 +35,14 @@ type Snapshot struct {
 	Gateway netip.Addr
 	DNS     []netip.Addr
 	Time    time.Time // of day; zero: not known
-	TimeBy  string    // who said what time it is: the name of a server, or "host"
 	Sockets []Socket  // those that are not free, in order of ids
 	Lookups int       // DNS_RESOLVE under way
 	Pings   int
 	Station wifi.StationCounters
 	IP      stack.Stats
 
-	// Stuck has a line for each thing that waits for somebody, and says for whom. Something is wrong only when a line
-	// stays.
+	// Stuck has a line for each thing that waits for somebody, and says for whom: "host", "network" or "device". Something
+	// is wrong only when a line stays as it is.
 	Stuck []string
 }
 
@@ -80,6 +78,7 @@ type Socket struct {
 	Recv     bool // a RECV waits for data
 	Sends    int  // SENDs without an answer
 	Held     int  // of which wait in HIF buffers for room
+	Unread   bool // of UDP: datagrams have come since the last one was read
 	In, Out  int  // bytes that wait for a RECV, and for an acknowledgement
 }
 
@@ -137,8 +136,7 @@ func (f *firmware) snapshot(now time.Time, s *Snapshot) {
 	s.Network = f.link.network
 	s.DHCP, s.Addr, s.Gateway = f.ip.dhcp, f.stack.Addr(), f.stack.Gateway()
 	s.DNS = append(s.DNS, f.stack.DNS()...)
-	s.Time, s.TimeBy = f.clock.now(now), f.clock.source
-	s.Lookups, s.Pings = len(f.dns), len(f.pings)
+	s.Time, s.Lookups, s.Pings = f.clock.now(now), len(f.dns), len(f.pings)
 	s.Station, s.IP = f.sta.Counters(), *f.stack.Stats()
 	for i := range f.sockets {
 		if k := &f.sockets[i]; k.state != sockFree {
@@ -150,71 +148,11 @@ func (f *firmware) snapshot(now time.Time, s *Snapshot) {
 func (s *socket) snapshot() Socket {
 	k := Socket{
 		ID: s.id, State: s.state.String(), Local: s.local, Remote: s.remote, Session: s.session, Accepted: s.accepted,
-		Recv: s.rx.pending, Sends: s.tx.n - s.tx.done, Held: len(s.tx.held),
+		Recv: s.rx.pending, Sends: s.tx.n - s.tx.done, Held: len(s.tx.held), Unread: s.unread,
 	}
 	if s.tcp.Valid() {
 		k.Local = s.tcp.LocalAddr()
 		k.In, k.Out = s.tcp.Buffered()
 	}
 	return k
-}
-
-// stuck says who owes the next step, one line a cause.
-func (d *Device) stuck(s *Snapshot) (lines []string) {
-	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
-	if err := s.Flash.Err; err != nil {
-		say("device: %v", err)
-	}
-	m := &s.Mailbox
-	switch {
-	case m.Open && !m.Taken:
-		say("host: %v is posted and was not fetched; %d messages wait behind it", m.Op, m.Queued)
-	case m.Open:
-		say("host: %v was fetched and RX done has not come; %d messages wait behind it", m.Op, m.Queued)
-	case m.Queued > 0:
-		say("host: %d messages wait for its first request", m.Queued)
-	}
-	if m.Open && !m.Taken && !d.irq {
-		say("host: has not enabled the interrupt, so it is not told of %v", m.Op)
-	}
-	if m.Granted {
-		say("host: has a buffer for %v and has not rung the doorbell", d.in.request.Op)
-	}
-	if m.Held == m.Buffers {
-		say("network: all %d send buffers wait for room in sockets; data messages are refused", m.Buffers)
-	}
-	if d.fw != nil {
-		d.fw.stuck(s, say)
-	}
-	return lines
-}
-
-func (f *firmware) stuck(s *Snapshot, say func(string, ...any)) {
-	switch f.link.state {
-	case linkJoining:
-		say("network: joining %q", f.link.params.SSID)
-	case linkJoined:
-		if !s.Addr.IsValid() {
-			say("network: no lease from a DHCP server on %q", s.Network.SSID)
-		}
-	}
-	if n := s.Lookups; n > 0 {
-		say("network: %d DNS look-ups have no answer", n)
-	}
-	for i := range s.Sockets {
-		k := &s.Sockets[i]
-		switch {
-		case k.State == sockConnecting.String():
-			say("network: socket %d has no answer to SYN from %v", k.ID, k.Remote)
-		case k.State == sockDead.String():
-			say("host: socket %d is dead and was not closed", k.ID)
-		case k.In > 0 && !k.Recv:
-			say("host: %d bytes wait on socket %d for a RECV", k.In, k.ID)
-		}
-		if k.Held > 0 {
-			say("network: the peer of socket %d takes no data; %d SENDs wait", k.ID, k.Held)
-		} else if k.Out > 0 {
-			say("network: %d bytes of socket %d are not acknowledged", k.Out, k.ID)
-		}
-	}
 }

@@ -49,6 +49,8 @@ type socket struct {
 	session    uint16 // of BIND or CONNECT, or the first one heard on an accepted socket
 	hasSession bool
 	accepted   bool // the device chose the id
+	unread     bool // of UDP: datagrams have come since the last one was read
+	crowded    bool // of a listener: a connection had to wait, because no id was free
 
 	tcp    stack.TCP
 	lis    stack.Listener
@@ -279,6 +281,7 @@ func (f *firmware) socketEvent(now time.Time, s *socket, e stack.Event) {
 		s.flush(now)
 	}
 	if e.Flags.Has(stack.Readable | stack.Closed) {
+		s.unread = s.state == sockBound
 		s.queueRecv()
 	}
 	if e.Flags.Has(stack.Closed) && e.Err != nil {

@@ -59,6 +59,7 @@ func (s *socket) sendDatagram(now time.Time, op hif.Op, m hif.Send, data []byte)
 func (s *socket) readDatagram(now time.Time, data []byte) (int, netip.AddrPort, error) {
 	for {
 		n, from, err := s.udp.ReadFrom(now, data)
+		s.unread = false
 		if n > 0 || err != nil {
 			return n, from, err
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/understudy-net/understudy/air/wifi"
 	"github.com/understudy-net/understudy/bus"
 	"github.com/understudy-net/understudy/device"
+	"github.com/understudy-net/understudy/device/flash"
 	"github.com/understudy-net/understudy/uplink/user"
 	"github.com/understudy-net/understudy/wire"
 	"github.com/understudy-net/understudy/world"
@@ -30,6 +31,7 @@ type machine struct {
 	port    bus.Port
 	uplink  *user.Uplink // nil with --uplink none
 	capture *capture     // nil without --pcap
+	flash   *flash.Flash // nil without --flash
 
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -70,6 +72,13 @@ func (m *machine) build(o *options, profile device.Profile) error {
 	seeds := seeder(o.seed)
 	if err := m.buildAir(o, seeds); err != nil {
 		return err
+	}
+	if o.flash != "" {
+		f, err := flash.OpenFile(o.flash, profile.FlashFormat())
+		if err != nil {
+			return err
+		}
+		m.flash = f
 	}
 	if err := m.buildDevice(profile, seeds); err != nil {
 		return err
@@ -128,7 +137,7 @@ func (m *machine) buildAir(o *options, seeds func() rand.Source) error {
 func (m *machine) buildDevice(profile device.Profile, seeds func() rand.Source) error {
 	var slot *world.Slot
 	c := device.Config{
-		MAC: machineMAC, Profile: profile, Rand: seeds(), Air: m.air,
+		MAC: machineMAC, Profile: profile, Rand: seeds(), Air: m.air, Flash: m.flash,
 		Touch: func() { slot.Touch() },
 	}
 	if m.log != nil {
@@ -209,5 +218,8 @@ func (m *machine) Close() error {
 	m.w.Close()
 	m.cancel()
 	m.wg.Wait()
+	if m.flash != nil {
+		err = errors.Join(err, m.flash.Close())
+	}
 	return err
 }

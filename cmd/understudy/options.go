@@ -23,6 +23,7 @@ type options struct {
 	passphrase string
 	profile    string
 	pcap       string
+	flash      string
 	allowHost  bool
 	seed       uint64
 	timeout    time.Duration
@@ -47,6 +48,7 @@ func (o *options) machine(c *cobra.Command) {
 	f.StringVar(&o.uplink, "uplink", "user", "way to the real network: user (no root needed) or none")
 	f.StringVar(&o.profile, "profile", "winc1500-19.7.7", "the chip to be: winc1500-19.7.7 or unlimited")
 	f.StringVar(&o.pcap, "pcap", "", "write what is on the air to `FILE`, as pcapng for Wireshark")
+	f.StringVar(&o.flash, "flash", "", "keep the flash of the chip in `FILE`, which is made if there is none")
 	f.BoolVar(&o.allowHost, "allow-host", false, "let the device reach this host's loopback, as host.internal")
 	f.Uint64Var(&o.seed, "seed", 0, "seed of all randomness; 0: from the operating system")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "tell messages on the bus and refused flows, on standard error")
@@ -80,6 +82,9 @@ func (o *options) check() error {
 		}
 		if o.pcap != "" {
 			return usagef("--pcap captures the air of a device in this process; with --bus give it to \"understudy run\"")
+		}
+		if o.flash != "" {
+			return usagef("--flash is the flash of a device in this process; with --bus give it to \"understudy run\"")
 		}
 		if o.allowHost {
 			return usagef("--allow-host belongs to the process that has the uplink; with --bus give it to \"understudy run\"")

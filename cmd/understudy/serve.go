@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -20,7 +21,10 @@ func newRun(std stdio) *cobra.Command {
 		Short: "Run a device for a host in another process, until Ctrl-C",
 		Long: `Run a device with its bus on a socket, an access point on the virtual air, and
 the uplink. A host is another verb with --bus, or any program that speaks the
-protocol of docs/bus-socket.md. One host has the bus at a time.`,
+protocol of docs/bus-socket.md. One host has the bus at a time.
+
+When nothing moves for 2 s although something is pending, it says what, and who
+owes the next step; SIGUSR1 asks for it at any time.`,
 		Example: `  understudy run --bus unix:/tmp/winc.sock
   understudy get --bus unix:/tmp/winc.sock http://example.com/`,
 		Args:    argCount(0, "no arguments"),
@@ -71,6 +75,13 @@ func serve(ctx context.Context, std stdio, o *options) (err error) {
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
+	watching, stop := context.WithCancel(ctx)
+	asked, stopAsking := notifyStuck()
+	defer stopAsking()
+	var wg sync.WaitGroup
+	wg.Go(func() { m.watch(watching, std.err, asked) })
+	defer wg.Wait()
+	defer stop()
 	return remote.Serve(ctx, l, m.port) // closes l
 }
 
