@@ -35,6 +35,7 @@ type Snapshot struct {
 	Gateway netip.Addr
 	DNS     []netip.Addr
 	Time    time.Time // of day; zero: not known
+	TimeBy  string    // who said what time it is: the name of a server, or "host"
 	Sockets []Socket  // those that are not free, in order of ids
 	Lookups int       // DNS_RESOLVE under way
 	Pings   int
@@ -136,7 +137,8 @@ func (f *firmware) snapshot(now time.Time, s *Snapshot) {
 	s.Network = f.link.network
 	s.DHCP, s.Addr, s.Gateway = f.ip.dhcp, f.stack.Addr(), f.stack.Gateway()
 	s.DNS = append(s.DNS, f.stack.DNS()...)
-	s.Time, s.Lookups, s.Pings = f.clock.now(now), len(f.dns), len(f.pings)
+	s.Time, s.TimeBy = f.clock.now(now), f.clock.source
+	s.Lookups, s.Pings = len(f.dns), len(f.pings)
 	s.Station, s.IP = f.sta.Counters(), *f.stack.Stats()
 	for i := range f.sockets {
 		if k := &f.sockets[i]; k.state != sockFree {
