@@ -230,3 +230,12 @@ func (n *Namespace) Carrier(name string) string {
 	}
 	return "0"
 }
+
+// Route makes via the default gateway.
+func (n *Namespace) Route(t testing.TB, via netip.Addr) {
+	t.Helper()
+	err := n.try(func() error { return netlink.RouteAdd(&netlink.Route{Gw: via.AsSlice()}) })
+	if err != nil {
+		t.Fatalf("route: %v", err)
+	}
+}
