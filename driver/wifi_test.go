@@ -311,8 +311,40 @@ func TestNameAndTime(t *testing.T) {
 	want(b.chip, hif.OpGetSysTime, nothing)
 	b.tell(hif.OpSysTime, hif.SysTime{})
 	b.tell(hif.OpSysTime, hif.SysTime{Year: 2026, Month: 13, Day: 1})
+	b.tell(hif.OpSysTime, hif.SysTime{Year: 1899, Month: 12, Day: 31})
 	b.tell(hif.OpSysTime, hif.MakeSysTime(at))
 	if len(got) != 1 || !got[0].Equal(at) {
 		t.Error(got)
 	}
+	for _, bad := range []time.Time{{}, time.Unix(-1, 0), time.Unix(1<<32, 0)} {
+		wantErr(t, bad.String(), b.c.SetTime(bad), driver.ErrInvalid)
+	}
+	check(t, b.c.SetTime(time.Unix(1<<32-1, 999)))
+	if m := want(b.chip, hif.OpSetSysTime, hif.ParseSetSysTime); m.Seconds != 2208988799 {
+		t.Error(m)
+	}
+}
+
+func TestSNTPRequests(t *testing.T) {
+	b := newBench(t)
+	for _, m := range []hif.SNTPConfig{{Server: "*.pool.example"}, {Server: strings.Repeat("n", 32), DHCP: true}, {DHCP: true}} {
+		check(t, b.c.EnableSNTP(m.Server, m.DHCP))
+		rs := b.chip.take()
+		if len(rs) != 2 || rs[0].op != hif.OpEnableSNTP || rs[1].op != hif.OpConfigSNTP {
+			t.Fatalf("device got %v", rs)
+		}
+		if got, err := hif.ParseSNTPConfig(rs[1].payload); got != m || err != nil {
+			t.Errorf("%+v, %v, want %+v", got, err, m)
+		}
+	}
+	for _, bad := range []string{strings.Repeat("n", 33), "*", "a\x00b"} { // NTP-08
+		wantErr(t, bad, b.c.EnableSNTP(bad, true), driver.ErrRequest)
+	}
+	check(t, b.c.DisableSNTP())
+	want(b.chip, hif.OpDisableSNTP, nothing) // and nothing before it
+	check(t, b.c.Close())
+	wantErr(t, "EnableSNTP", b.c.EnableSNTP("", true), driver.ErrNotOpen)
+	wantErr(t, "DisableSNTP", b.c.DisableSNTP(), driver.ErrNotOpen)
+	wantErr(t, "SetTime", b.c.SetTime(time.Unix(0, 0)), driver.ErrNotOpen)
+	wantErr(t, "Time", b.c.Time(nil), driver.ErrNotOpen)
 }

@@ -136,6 +136,24 @@ func TestTime(t *testing.T) {
 	})
 }
 
+// A blocking call leaves the callback of the client's Time in place.
+func TestTimeBesideACallback(t *testing.T) {
+	virtual(t, func(b *understudytest.Bench) {
+		heard := 0
+		check(t, b.Client.DisableSNTP())
+		check(t, b.Client.SetTime(time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)))
+		check(t, b.Client.Time(func(time.Time) { heard++ }))
+		for range 3 {
+			if _, err := b.Net.Time(bg); err != nil {
+				t.Error(err)
+			}
+		}
+		if heard != 4 {
+			t.Errorf("the callback was called %d times, want 4", heard)
+		}
+	})
+}
+
 func TestTwoJoinsAtATime(t *testing.T) {
 	b := understudytest.Virtual(t, 0)
 	check(t, b.Run(func() {

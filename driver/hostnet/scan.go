@@ -144,9 +144,12 @@ func (n *Net) RSSI(ctx context.Context) (int, error) {
 	return n.info.rssi, err
 }
 
-// Time asks the device for the time: UTC, in whole seconds, or ErrTimeUnknown.
+// Time asks the device for the time: UTC, in whole seconds. The device asks time
+// servers as soon as it has an address, and does not know the time before one
+// has answered or SetTime was called: ErrTimeUnknown, at once. It stands for
+// WDRV_WINC_SystemTimeGetCurrent.
 func (n *Net) Time(ctx context.Context) (time.Time, error) {
-	err := n.ask(ctx, &n.info.times, func(c *driver.Client) error { return c.Time(nil) })
+	err := n.ask(ctx, &n.info.times, func(c *driver.Client) error { return c.AskTime() })
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if err == nil && n.info.time.IsZero() {
