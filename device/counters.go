@@ -13,6 +13,7 @@ type Counters struct {
 	Unknown     uint64 // opcodes and groups that nobody knows
 	Unsupported uint64 // known, and not built here
 	BadSocket   uint64 // socket ids out of range
+	WrongMode   uint64 // those of a station in Soft-AP mode, and the other way round
 
 	// The mailbox.
 	Cancelled    uint64 // a grant that was given up for a new one

@@ -32,9 +32,15 @@
 // until something is written. A flash without a good image is a dead chip: the host's wait for the firmware runs out, and
 // Snapshot says why.
 //
+// # Station or access point
+//
+// A device is a station until a host says ENABLE_AP. Then it is an access point with the same address, open or WPA2, and a
+// DHCP server, until DISABLE_AP; the sockets are the same. One excludes the other: requests of the other mode have no
+// effect, are counted in Counters.WrongMode, and answered where a host waits. Profile.SoftAP has the limits.
+//
 // # What it does not have yet
 //
-// Soft-AP, provisioning, TLS sockets, the updater, WPS, P2P, monitor and Ethernet bypass mode, roaming.
+// Provisioning, TLS sockets, the updater, WPS, P2P, monitor and Ethernet bypass mode, roaming.
 // Requests for them are counted in Counters.Unsupported; where a host waits for an answer it gets the one that says no.
 // Radio tuning and power-save settings are accepted and have no effect.
 package device

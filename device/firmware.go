@@ -19,6 +19,10 @@ type firmware struct {
 
 	sta   *wifi.Station
 	stack *stack.Stack
+	ap    *softAP // nil unless in Soft-AP mode
+
+	apLife   uint32 // counts ends of Soft-APs: news of earlier ones are void
+	elements []byte // for beacons of Soft-APs, as CUST_INFO_ELEMENT gave them
 
 	limits  limits
 	sockets []socket
@@ -84,6 +88,9 @@ func (f *firmware) setMAC(now time.Time, m hif.SetMAC) {
 		return
 	}
 	f.leave(now)
+	if f.ap != nil {
+		f.stopAP(now)
+	}
 	f.abortSockets(now) // of the old IP host
 	f.closeNetwork(now)
 	if f.name == defaultName(f.mac) {
@@ -101,6 +108,9 @@ func (f *firmware) setMAC(now time.Time, m hif.SetMAC) {
 // advance fires what is due.
 func (f *firmware) advance(now time.Time) {
 	f.sta.Advance(now)
+	if f.ap != nil {
+		f.ap.radio.Advance(now)
+	}
 	f.stack.Advance(now)
 	f.expireSockets(now)
 	f.expireLookups(now)
@@ -110,6 +120,7 @@ func (f *firmware) advance(now time.Time) {
 // deadline is the earliest of what advance looks at.
 func (f *firmware) deadline() time.Time {
 	t := earlier(f.sta.Deadline(), f.stack.Deadline())
+	t = earlier(t, f.apDeadline())
 	t = earlier(t, f.nextSocket())
 	t = earlier(t, f.nextLookup())
 	return earlier(t, f.ip.giveUp)
@@ -129,11 +140,13 @@ func due(t, now time.Time) bool { return !t.IsZero() && !t.After(now) }
 // maxDrain bounds the events that one call handles; the rest waits for the next, which Deadline asks for at once.
 const maxDrain = 4096
 
-// drain handles what the station and the IP host have to say, until they are quiet.
+// drain handles what the station, the access point and the IP host have to say, until they are quiet.
 func (f *firmware) drain(now time.Time) {
 	for range maxDrain {
 		if e, ok := f.sta.NextEvent(); ok {
 			f.stationEvent(now, e)
+		} else if f.drainAP(now) {
+			continue
 		} else if e, ok := f.stack.NextEvent(); ok {
 			f.stackEvent(now, e)
 		} else {

@@ -59,9 +59,14 @@ func (f *firmware) connectNew(now time.Time, r request) {
 }
 
 // join starts an attempt. One that is running goes on, and the host hears that it is; a network that we are in is left
-// first (driver-api 2.2).
+// first (driver-api 2.2). An access point joins nothing: that fails, since hosts wait for an outcome.
 func (f *firmware) join(now time.Time, p wifi.JoinParams, save bool) {
-	if f.link.state == linkJoining {
+	switch {
+	case f.ap != nil:
+		f.d.counters.WrongMode++
+		f.joinError(hif.ConnJoinFail)
+		return
+	case f.link.state == linkJoining:
 		f.joinError(hif.ConnInProgress)
 		return
 	}
@@ -156,8 +161,13 @@ func (f *firmware) linkDown(now time.Time, e hif.ConnError) {
 	f.ip = ipConfig{dhcp: f.ip.dhcp, static: f.ip.static}
 }
 
-// disconnect is DISCONNECT. It also ends an attempt, and is answered in every state (2.5).
-func (f *firmware) disconnect(now time.Time) {
+// disconnect is DISCONNECT. It also ends an attempt, and is answered in every state of a station (2.5). To an access point
+// it means nothing: an answer would say that a station has left.
+func (f *firmware) disconnect(now time.Time, r request) {
+	if f.ap != nil {
+		f.wrongMode(now, r)
+		return
+	}
 	if f.link.state != linkJoined {
 		f.link = link{}
 		f.joinError(hif.ConnOK)
@@ -177,6 +187,10 @@ func (f *firmware) leave(now time.Time) {
 // defaultConnect is DEFAULT_CONNECT: the stored networks, the last one that worked first (2.4).
 func (f *firmware) defaultConnect(now time.Time) {
 	switch {
+	case f.ap != nil:
+		f.d.counters.WrongMode++
+		event(f.d, hif.OpDefaultConnected, hif.DefaultConnected{Error: hif.DefaultConnectFailed})
+		return
 	case f.link.state == linkJoining:
 		event(f.d, hif.OpDefaultConnected, hif.DefaultConnected{Error: hif.DefaultConnectInProgress})
 		return
@@ -243,8 +257,12 @@ func (o *outbox) unannounced(s *socket) bool {
 	return false
 }
 
-// rssi is the signal of the access point. Hosts take 0 for "no answer yet", so it is never said while joined (2.9).
+// rssi is the signal of the access point, or of the station that we are one for. Hosts take 0 for "no answer yet", so it is
+// never said while joined (2.9).
 func (f *firmware) rssi() int8 {
+	if _, r, ok := f.lastStation(); ok {
+		return r
+	}
 	if f.link.state != linkJoined {
 		return 0
 	}
@@ -257,7 +275,9 @@ func (f *firmware) rssi() int8 {
 // connInfo is GET_CONN_INFO: the access point, and our address (2.9).
 func (f *firmware) connInfo(now time.Time) {
 	var m hif.ConnInfo
-	if f.link.state == linkJoined {
+	if f.ap != nil {
+		m = f.apConnInfo()
+	} else if f.link.state == linkJoined {
 		n := f.link.network
 		m = hif.ConnInfo{SSID: n.SSID, Security: hif.Security(n.Security), MAC: n.BSSID, RSSI: f.rssi(), Channel: n.Channel}
 		if a := f.stack.Addr(); a.IsValid() {

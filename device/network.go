@@ -20,7 +20,7 @@ func (f *firmware) makeNetwork() error {
 		return err
 	}
 	ip, err := stack.New(stack.Config{
-		MAC: f.mac, Rand: d.cfg.Rand, Output: sta.Send, Touch: d.touched, Hostname: f.name,
+		MAC: f.mac, Rand: d.cfg.Rand, Output: f.output, Touch: d.touched, Hostname: f.name,
 		// A static address is used at once, because hosts send as soon as they are told that the link is up; a conflict
 		// is reported and the address kept (driver-api 2.1, 2.12). Leased addresses are checked first, see startIP.
 		ACD: stack.ACD{Off: true, Keep: true},
@@ -35,15 +35,25 @@ func (f *firmware) makeNetwork() error {
 	return nil
 }
 
-// input takes a frame from the station.
+// output takes a frame of the IP host to the air.
+func (f *firmware) output(now time.Time, frame []byte) {
+	if f.ap != nil {
+		f.ap.radio.Send(now, frame)
+		return
+	}
+	f.sta.Send(now, frame)
+}
+
+// input takes a frame from the station, or from the access point.
 func (f *firmware) input(now time.Time, frame []byte) {
 	if f.stack != nil {
 		f.stack.Input(now, frame)
 	}
 }
 
-// closeNetwork takes both away.
+// closeNetwork takes all of it away.
 func (f *firmware) closeNetwork(now time.Time) {
+	f.closeAP(now)
 	f.sta.Close(now)
 	f.stack.ClearAddr(now)
 }
@@ -139,10 +149,10 @@ func (l *lingering) event(now time.Time, e stack.Event) {
 
 // addressEvent is about our address. Spec driver-api 2.12.
 func (f *firmware) addressEvent(now time.Time, e stack.Event) {
-	if f.link.state != linkJoined {
-		return
-	}
 	switch {
+	case f.ap != nil:
+		f.apAddressEvent(e)
+	case f.link.state != linkJoined:
 	case e.Flags.Has(stack.Configured):
 		f.configured(now, e)
 	case e.Flags.Has(stack.AddressLost):

@@ -43,6 +43,7 @@ const (
 	entrySend                     // the answers to the SENDs of a socket
 	entryAccept                   // buf holds the event, child says for whom
 	entryRandom                   // buf holds the head of GET_PRNG, count says how many bytes follow
+	entryStation                  // buf holds news of a Soft-AP, gen says of which
 )
 
 type outEntry struct {
@@ -152,8 +153,11 @@ func (d *Device) post(now time.Time) {
 
 // build makes the message of e in b, behind its header, and returns its opcode and length; -1 if it is void.
 func (f *firmware) build(now time.Time, e *outEntry, b []byte) (hif.Op, int) {
-	if e.kind == entryAccept {
+	switch {
+	case e.kind == entryAccept:
 		return e.op, f.buildAccept(now, e, b)
+	case e.kind == entryStation && e.gen != f.apLife:
+		return 0, -1 // it has stopped meanwhile
 	}
 	var s *socket
 	if e.sock >= 0 {

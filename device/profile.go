@@ -44,6 +44,8 @@ type Profile struct {
 	ACDProbes int
 	ACDWait   time.Duration
 
+	SoftAP SoftAPProfile // stations and leases in Soft-AP mode
+
 	Networks   int // networks that a scan can report; 0 means 32
 	StoredNets int // networks that a default connect remembers, at most flash.MaxNetworks; 0 means 4
 
@@ -76,6 +78,7 @@ func Unlimited() Profile {
 	p.SendBytes = maxSendBytes
 	p.SendBuffers = 32
 	p.DatagramBytes = 64 << 10
+	p.SoftAP = SoftAPProfile{Stations: 64, Pool: 100}
 	p.Networks = 255
 	return p
 }
@@ -106,6 +109,7 @@ func (p Profile) withDefaults() Profile {
 	setDefault(&p.DHCPTimeout, 30*time.Second)
 	setDefault(&p.ACDProbes, 1)
 	setDefault(&p.ACDWait, 200*time.Millisecond)
+	p.SoftAP = p.SoftAP.withDefaults()
 	setDefault(&p.Networks, 32)
 	setDefault(&p.StoredNets, 4)
 	setDefault(&p.FlashSize, flash.Size8M)
@@ -126,6 +130,9 @@ func (p *Profile) check() error {
 		return fmt.Errorf("device: profile %q: %d networks; want 1 to 255", p.Name, p.Networks)
 	case p.StoredNets < 1 || p.StoredNets > flash.MaxNetworks:
 		return fmt.Errorf("device: profile %q: %d stored networks; want 1 to %d", p.Name, p.StoredNets, flash.MaxNetworks)
+	}
+	if err := p.SoftAP.check(); err != nil {
+		return fmt.Errorf("device: profile %q: %w", p.Name, err)
 	}
 	return nil
 }

@@ -65,7 +65,13 @@ func (f *firmware) wifiRequest(now time.Time, r request) {
 	case hif.OpDefaultConnect:
 		f.defaultConnect(now)
 	case hif.OpDisconnect:
-		f.disconnect(now)
+		f.disconnect(now, r)
+	case hif.OpEnableAP:
+		f.enableAP(now, r)
+	case hif.OpDisableAP:
+		f.disableAP(now, r)
+	case hif.OpCustomIE:
+		f.customIE(now, r)
 	case hif.OpDeleteAPID:
 		parsed(f, now, r, hif.ParseDeleteAPID, f.deleteStored)
 	case hif.OpScan, hif.OpPassiveScan, hif.OpScanSSIDList:
@@ -100,9 +106,9 @@ func (f *firmware) wifiRequest(now time.Time, r request) {
 		f.d.counters.Unsupported++
 		reply(f.d, hif.OpWPS, hif.WPSReply{}) // security type 0: failed (2.17)
 	case hif.OpSetPowerProfile, hif.OpSetTXPower, hif.OpSetBattery, hif.OpSetLogs, hif.OpSetGains, hif.OpAutoRate,
-		hif.OpSetGainTable, hif.OpXOSleep, hif.OpSleep, hif.OpListenInterval, hif.OpDoze, hif.OpCustomIE:
+		hif.OpSetGainTable, hif.OpXOSleep, hif.OpSleep, hif.OpListenInterval, hif.OpDoze:
 		// Tuning of a radio that is not there, and power states that the chip does not need (1.7, 2.13).
-	case hif.OpRoaming, hif.OpEnableAP, hif.OpDisableAP,
+	case hif.OpRoaming,
 		hif.OpStartProvision, hif.OpStopProvision, hif.OpSendEthernet, hif.OpSetMulticastMAC, hif.OpDisableWPS,
 		hif.OpEnableMonitor, hif.OpDisableMonitor, hif.OpSendWiFi, hif.OpConnectParam, hif.OpEnableP2P, hif.OpDisableP2P,
 		hif.OpRestart, hif.OpRestartAP, hif.OpClientControl, hif.OpServerInit:

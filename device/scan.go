@@ -53,6 +53,11 @@ func (f *firmware) startScan(now time.Time, p wifi.ScanParams) {
 		f.scan.waiting++
 		return
 	}
+	if f.ap != nil { // it has the radio (driver-api 1.3)
+		f.d.counters.WrongMode++
+		f.scanFailed()
+		return
+	}
 	if err := f.sta.Scan(now, p); err != nil {
 		f.scanFailed()
 		return

@@ -28,8 +28,9 @@ type Snapshot struct {
 	Host    hif.Version // release of the host's driver
 	MAC     wire.MAC
 	Name    string       // in DHCP
-	Link    string       // "idle", "joining" or "joined"
+	Link    string       // "idle", "joining" or "joined", of the station; "access point"
 	Network wifi.Network // that is being used
+	SoftAP  *SoftAP      // nil unless the device is one
 	DHCP    bool
 	Addr    netip.Prefix
 	Gateway netip.Addr
@@ -135,6 +136,10 @@ func (d *Device) power() string {
 func (f *firmware) snapshot(now time.Time, s *Snapshot) {
 	s.Host, s.MAC, s.Name, s.Link = f.host, f.mac, f.name, f.link.state.String()
 	s.Network = f.link.network
+	if f.ap != nil {
+		s.Link, s.SoftAP = "access point", f.ap.snapshot()
+		s.Network = s.SoftAP.Network
+	}
 	s.DHCP, s.Addr, s.Gateway = f.ip.dhcp, f.stack.Addr(), f.stack.Gateway()
 	s.DNS = append(s.DNS, f.stack.DNS()...)
 	s.Time, s.TimeBy = f.clock.now(now), f.clock.source
