@@ -169,7 +169,7 @@ func TestProgramsThroughUserUplink(t *testing.T) {
 	}
 	for _, way := range [][]string{{"--bytes", "64M"}, {"--bytes", "64M", "--reverse"}, {"--bytes", "64M", "--parallel", "4"}} {
 		t.Run("iperf3 "+strings.Join(way, " "), func(t *testing.T) {
-			p := near.Start("iperf3", append([]string{"--client", "192.0.2.1", "--json", "--connect-timeout", "5000"}, way...)...)
+			p := near.For(t).Start("iperf3", append([]string{"--client", "192.0.2.1", "--json", "--connect-timeout", "5000"}, way...)...)
 			rate := iperfRate(t, p.Wait(near.Namespace))
 			t.Logf("%.0f Mbit/s", rate/1e6)
 		})

@@ -239,3 +239,11 @@ func (n *Namespace) Route(t testing.TB, via netip.Addr) {
 		t.Fatalf("route: %v", err)
 	}
 }
+
+// For is the same namespace for a subtest: what fails there fails t, and programs end
+// with it.
+func (n *Namespace) For(t testing.TB) *Namespace {
+	m := *n
+	m.t = t
+	return &m
+}
