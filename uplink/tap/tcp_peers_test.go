@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/understudy-net/understudy/air"
-	"github.com/understudy-net/understudy/stack"
 	"github.com/understudy-net/understudy/uplink/internal/peers"
 	"github.com/understudy-net/understudy/wire"
 )
@@ -44,16 +43,5 @@ func TestKernelTCPThroughImpairedAir(t *testing.T) {
 			ours, theirs := b.Dialed(t)
 			peers.CheckExchange(t, ours, theirs, 8<<20, false)
 		})
-	}
-}
-
-func TestPingKernel(t *testing.T) {
-	b := newWire(t)
-	b.SetAddr(t)
-	for _, size := range []int{1, 32, 1472, 1473, 8000} {
-		r, err := b.Net.Ping(t.Context(), peers.KernelAddr.Addr(), stack.PingConfig{Size: size})
-		if err != nil || r.Size != size {
-			t.Errorf("ping with %d bytes: %d came back, %v", size, r.Size, err)
-		}
 	}
 }

@@ -247,3 +247,40 @@ func (n *Namespace) For(t testing.TB) *Namespace {
 	m.t = t
 	return &m
 }
+
+// SetDown takes an interface down.
+func (n *Namespace) SetDown(name string) { n.link("take down", name, netlink.LinkSetDown) }
+
+// Delete deletes an interface.
+func (n *Namespace) Delete(name string) { n.link("delete", name, netlink.LinkDel) }
+
+func (n *Namespace) link(what, name string, f func(netlink.Link) error) {
+	n.t.Helper()
+	err := n.try(func() error {
+		link, err := netlink.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		return f(link)
+	})
+	if err != nil {
+		n.t.Fatalf("%s %s: %v", what, name, err)
+	}
+}
+
+// Unprivileged runs f on a thread that has given up all capabilities, as if an
+// ordinary user had started the program.
+func (n *Namespace) Unprivileged(f func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends
+		head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var none [2]unix.CapUserData
+		if err := unix.Capset(&head, &none[0]); err != nil {
+			done <- err
+			return
+		}
+		done <- f()
+	}()
+	return <-done
+}
