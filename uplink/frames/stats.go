@@ -15,9 +15,10 @@ type Drops struct {
 	Short     uint64 // either way: shorter than an Ethernet header
 	Oversize  uint64 // either way: longer than Config.MaxFrame
 	Unusable  uint64 // from the host: the device could not make frames for the link of it
+	Overrun   uint64 // from the host: the kernel had no room for it until we read
 }
 
 // Total returns the number of frames that were dropped.
 func (d Drops) Total() uint64 {
-	return d.QueueFull + d.Closed + d.Refused + d.Short + d.Oversize + d.Unusable
+	return d.QueueFull + d.Closed + d.Refused + d.Short + d.Oversize + d.Unusable + d.Overrun
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 
 	mdpacket "github.com/mdlayher/packet"
@@ -23,6 +24,9 @@ type device struct {
 	mtu  int
 	in   [maxRead]byte // what Read has in hand: a header and a packet
 	out  []byte        // the same of Write
+
+	mu   sync.Mutex
+	lost uint64 // packets for which the socket had no room
 }
 
 // maxRead is what a read offers: the longest packet that the kernel joins.
@@ -168,5 +172,19 @@ func (d *device) Write(frame []byte) error {
 	return os.NewSyscallError("write", failed)
 }
 
+// overruns returns how many packets the kernel dropped because the socket was full. The kernel
+// begins to count anew each time it is asked.
+func (d *device) overruns() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s, err := d.conn.Stats(); err == nil {
+		d.lost += uint64(s.Drops)
+	}
+	return d.lost
+}
+
 // Close implements frames.Device.
-func (d *device) Close() error { return d.conn.Close() }
+func (d *device) Close() error {
+	d.overruns()
+	return d.conn.Close()
+}

@@ -33,7 +33,10 @@ type Config struct {
 type Stats = frames.Stats
 
 // An Uplink is a packet socket on an interface. Make one with [New].
-type Uplink struct{ pump *frames.Pump }
+type Uplink struct {
+	pump *frames.Pump
+	dev  *device
+}
 
 // New opens the socket. Errors are *[frames.Error]: they say what is missing and
 // what to do.
@@ -49,7 +52,7 @@ func New(c Config) (*Uplink, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Uplink{pump: p}, nil
+	return &Uplink{pump: p, dev: d}, nil
 }
 
 // Input queues a copy of an Ethernet frame for the interface: it is what the output
@@ -58,7 +61,11 @@ func New(c Config) (*Uplink, error) {
 func (u *Uplink) Input(now time.Time, eth []byte) { u.pump.Input(now, eth) }
 
 // Stats returns a copy of the counters, with or without the world's lock.
-func (u *Uplink) Stats() Stats { return u.pump.Stats() }
+func (u *Uplink) Stats() Stats {
+	s := u.pump.Stats()
+	s.Drops.Overrun = u.dev.overruns()
+	return s
+}
 
 // Close closes the socket, and returns when no goroutine is left. The world must
 // not be locked by the caller. A second Close does nothing.
