@@ -20,7 +20,7 @@ var floors = []string{
 	3: "driver bus/remote stack device/ota",
 	4: "driver/hostnet device",
 	5: "understudytest uplink/user",
-	6: "inspect fleet board shim/test uplink/tap uplink/packet uplink/internal/peers",
+	6: "inspect fleet board shim/test uplink/tap uplink/packet internal/peers",
 	7: "fleet/nats",
 	8: "cmd/understudy",
 }

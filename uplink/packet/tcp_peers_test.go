@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/understudy-net/understudy/uplink/internal/peers"
+	"github.com/understudy-net/understudy/internal/peers"
 	"github.com/understudy-net/understudy/uplink/packet"
 )
 

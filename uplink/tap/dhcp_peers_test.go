@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/understudy-net/understudy/internal/peers"
 	"github.com/understudy-net/understudy/stack"
 	"github.com/understudy-net/understudy/stack/dhcp"
-	"github.com/understudy-net/understudy/uplink/internal/peers"
 )
 
 // config writes a configuration file in which DIR stands for the directory it is in.

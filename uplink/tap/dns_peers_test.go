@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/understudy-net/understudy/internal/peers"
 	"github.com/understudy-net/understudy/stack/dns"
-	"github.com/understudy-net/understudy/uplink/internal/peers"
 )
 
 // manyAddrs are more than fit into a UDP answer of 512 bytes.

@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/understudy-net/understudy/uplink/internal/peers"
+	"github.com/understudy-net/understudy/internal/peers"
 	"github.com/understudy-net/understudy/uplink/user"
 )
 

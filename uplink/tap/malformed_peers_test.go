@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/understudy-net/understudy/internal/peers"
 	"github.com/understudy-net/understudy/stack"
-	"github.com/understudy-net/understudy/uplink/internal/peers"
 )
 
 // TestMalformedPacketsOfNping has nping send what no kernel would. Each kind is to be dropped and counted, and the stack to

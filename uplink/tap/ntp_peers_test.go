@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/understudy-net/understudy/internal/peers"
 	"github.com/understudy-net/understudy/stack/sntp"
-	"github.com/understudy-net/understudy/uplink/internal/peers"
 )
 
 // TestTimeFromChrony asks chrony, which has its time from the clock of this machine, through the stack.

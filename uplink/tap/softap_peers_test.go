@@ -14,9 +14,9 @@ import (
 
 	"github.com/understudy-net/understudy/air"
 	"github.com/understudy-net/understudy/air/wifi"
+	"github.com/understudy-net/understudy/internal/peers"
 	"github.com/understudy-net/understudy/stack"
 	"github.com/understudy-net/understudy/stack/dhcp"
-	"github.com/understudy-net/understudy/uplink/internal/peers"
 	"github.com/understudy-net/understudy/uplink/tap"
 	"github.com/understudy-net/understudy/wire"
 	"github.com/understudy-net/understudy/world"

@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/understudy-net/understudy/internal/peers"
 	"github.com/understudy-net/understudy/stack"
 	"github.com/understudy-net/understudy/uplink/frames"
-	"github.com/understudy-net/understudy/uplink/internal/peers"
 	"github.com/understudy-net/understudy/uplink/tap"
 	"github.com/understudy-net/understudy/wire"
 )

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/understudy-net/understudy/air"
-	"github.com/understudy-net/understudy/uplink/internal/peers"
+	"github.com/understudy-net/understudy/internal/peers"
 	"github.com/understudy-net/understudy/wire"
 )
 
