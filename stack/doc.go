@@ -64,6 +64,6 @@
 //
 // # Limits
 //
-// One interface with one address. No IPv6, no loopback, no forwarding, no ECN, no SACK yet. Urgent
+// One interface with one address. No IPv6, no loopback, no forwarding, no ECN. Urgent
 // data are read in line (RFC 6093). IP options are skipped, and not sent but for IGMP.
 package stack

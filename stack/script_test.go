@@ -55,7 +55,7 @@ var peerMAC = wire.MAC{2, 0, 0, 0, 0, 9}
 
 // scriptConf is the configuration of scripts: no option but MSS, unless asked for.
 func scriptConf() Config {
-	return Config{TCP: tcp.Config{NoTimestamps: true, NoWindowScale: true}}
+	return Config{TCP: tcp.Config{NoTimestamps: true, NoWindowScale: true, NoSACK: true}}
 }
 
 // lone makes a stack with an address and a neighbour that it knows, addrB.
@@ -355,6 +355,17 @@ func (x *script) inject(f []string) error {
 		if k, _ := fmt.Sscanf(o, "wscale %d", &seg.Opt.WScale); k == 1 {
 			seg.Opt.HasWScale = true
 		}
+		if o == "sackOK" {
+			seg.Opt.SACKPermitted = true
+		}
+		if strings.HasPrefix(o, "sack ") {
+			for _, b := range strings.Fields(o)[1:] {
+				var l, r uint32
+				fmt.Sscanf(b, "%d:%d", &l, &r)
+				seg.Opt.SACK[seg.Opt.NSACK] = wire.SACKBlock{Left: x.iss + l, Right: x.iss + r}
+				seg.Opt.NSACK++
+			}
+		}
 		if k, _ := fmt.Sscanf(o, "TS val %d ecr %d", &seg.Opt.TSVal, &seg.Opt.TSEcr); k == 2 {
 			seg.Opt.TS = true
 		}
@@ -387,6 +398,10 @@ func (x *script) text(f []byte) string {
 	}
 	if seg.Flags.Has(wire.SYN) {
 		x.iss, x.known = seg.Seq, true
+	}
+	for i := range seg.Opt.Blocks() {
+		seg.Opt.SACK[i].Left -= peerISN
+		seg.Opt.SACK[i].Right -= peerISN
 	}
 	return seg.RelativeText(x.iss, peerISN, len(data))
 }

@@ -68,12 +68,26 @@ func (g *congestion) onDupAck(una, nxt, flight, mss uint32) bool {
 	case g.dupAcks == dupThresh && wire.SeqGT(una, g.recover):
 		// Not for an ACK below recover: it was caused by our own retransmissions (RFC 6582, 3.2,
 		// step 1).
-		g.onLoss(flight, mss, nxt)
-		g.cwnd = g.ssthresh + dupThresh*mss
-		g.fast, g.partial = true, false
+		g.onLost(flight, mss, nxt)
 		return true
 	}
 	return false
+}
+
+// onLost begins fast recovery (RFC 5681, 3.2, steps 2 and 3).
+func (g *congestion) onLost(flight, mss, nxt uint32) {
+	g.onLoss(flight, mss, nxt)
+	g.cwnd = g.ssthresh + dupThresh*mss
+	g.fast, g.partial = true, false
+}
+
+// onSACKRecoveryAck handles an ACK while the scoreboard guides recovery: that ends when all is
+// acknowledged that was in flight when it began (RFC 6675, 5, step A).
+func (g *congestion) onSACKRecoveryAck(ack uint32) {
+	if wire.SeqGEQ(ack, g.recover) {
+		g.cwnd = g.ssthresh
+		g.fast, g.dupAcks = false, 0
+	}
 }
 
 // onRecoveryAck handles an ACK of n new bytes in fast recovery (RFC 6582, 3.2, step 3). It

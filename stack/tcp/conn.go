@@ -32,6 +32,7 @@ type Config struct {
 	FinTimeout     time.Duration // how long FIN-WAIT-2 lasts once the user has closed; 0: 60 s
 	NoTimestamps   bool          // do not offer timestamps (RFC 7323)
 	NoWindowScale  bool          // do not offer window scaling (RFC 7323)
+	NoSACK         bool          // do not offer selective acknowledgments (RFC 2018)
 }
 
 func or[T int | time.Duration](v, def T) T {
@@ -50,6 +51,7 @@ type Conn struct {
 	pseudo uint64 // sum of the pseudo-header for segments that we send, but for the length
 	opt    *options
 	ooo    *reassembly
+	sacked *scoreboard
 
 	snd struct {
 		una, nxt, wnd, wl1, wl2 uint32 // RFC 9293, 3.3.1; wnd is scaled up
@@ -128,7 +130,7 @@ const (
 	flagRSTAck                       // and it carries an ACK
 	flagTS                           // timestamps are in use
 	flagWScale                       // window scaling is in use
-	flagSACK                         // the peer permits SACK; not used yet
+	flagSACK                         // both ends permit SACK
 	flagNoDelay                      // Nagle is off
 	flagPersist                      // rtxAt is the persist timer
 	flagProbe                        // a zero-window probe is due
@@ -223,7 +225,7 @@ func (c *Conn) onSyn(now Instant, seg *wire.TCP) {
 	} else {
 		c.rcvScale = 0
 	}
-	if seg.Opt.SACKPermitted {
+	if seg.Opt.SACKPermitted && !c.cfg.NoSACK { // SACK-1
 		c.set(flagSACK)
 	}
 	c.snd.wnd = uint32(seg.Wnd) // never scaled in a SYN (RFC 7323, 2.2)
@@ -251,6 +253,7 @@ func (c *Conn) die(cause Cause) Change {
 	c.rtxAt, c.ackAt, c.waitAt = 0, 0, 0
 	c.clear(flagAckNow | flagResend | flagProbe | flagKeepAlive)
 	c.snd.buf.Reset(&c.cfg.Pool)
+	c.sacked = nil
 	c.dropOutOfOrder()
 	if c.has(flagUserClosed) {
 		c.rcv.buf.Reset(&c.cfg.Pool)
@@ -271,7 +274,7 @@ func (c *Conn) Discard() {
 	if c.cfg == nil {
 		return
 	}
-	c.state, c.ooo, c.opt = StateClosed, nil, nil
+	c.state, c.ooo, c.sacked, c.opt = StateClosed, nil, nil, nil
 	c.rtxAt, c.ackAt, c.waitAt = 0, 0, 0
 	c.snd.buf.Reset(&c.cfg.Pool)
 	c.rcv.buf.Reset(&c.cfg.Pool)

@@ -1,6 +1,6 @@
 // Package tcp is one TCP connection as a machine: RFC 9293 with retransmission (RFC 6298),
-// congestion control (RFC 5681, RFC 6582), window scaling, timestamps and PAWS (RFC 7323), and the
-// hardening of RFC 5961.
+// congestion control (RFC 5681, RFC 6582, RFC 6675), window scaling, timestamps and PAWS (RFC
+// 7323), and the hardening of RFC 5961.
 //
 // A [Conn] is told what happened and what time it is, and answers with what to send:
 //

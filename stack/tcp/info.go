@@ -52,6 +52,7 @@ type Info struct {
 	Retransmits        int // segments
 	OutOfOrder         int // ranges beyond a hole
 	Timestamps, WScale bool
+	SACK               bool
 }
 
 // Info returns a look at the connection.
@@ -62,7 +63,7 @@ func (c *Conn) Info() Info {
 		SendWindow: int(c.snd.wnd), RecvWindow: int(c.rcv.edge - c.rcv.nxt),
 		InFlight: int(c.flight()), MSS: int(c.segMSS()),
 		Unread: c.rcv.buf.Len(), Retransmits: int(c.retrans),
-		Timestamps: c.has(flagTS), WScale: c.has(flagWScale),
+		Timestamps: c.has(flagTS), WScale: c.has(flagWScale), SACK: c.has(flagSACK),
 	}
 	if c.state.sends() {
 		i.Unsent = int(int32(c.end() - c.snd.pos))

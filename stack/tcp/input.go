@@ -23,7 +23,7 @@ func (c *Conn) Input(now Instant, seg *wire.TCP, data []byte) Change {
 // in order or a pure ACK, with nothing unusual on either side (header prediction).
 func (c *Conn) predicted(seg *wire.TCP, n int) bool {
 	if c.state != StateEstablished || seg.Flags&^wire.PSH != wire.ACK || seg.Seq != c.rcv.nxt ||
-		seg.Opt.TS != c.has(flagTS) || c.ooo != nil || c.cc.fast || c.snd.pos != c.snd.nxt || c.has(flagUserClosed) {
+		seg.Opt.TS != c.has(flagTS) || seg.Opt.NSACK > 0 || c.ooo != nil || c.cc.fast || c.snd.pos != c.snd.nxt || c.has(flagUserClosed) {
 		return false
 	}
 	if seg.Opt.TS && int32(seg.Opt.TSVal-c.tsRecent) < 0 {

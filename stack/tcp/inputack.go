@@ -19,6 +19,7 @@ func (c *Conn) checkACK(now Instant, seg *wire.TCP, n int) (change Change, ok bo
 		c.synAcked(now, seg)
 		change = c.establish(now)
 	}
+	news := false
 	switch {
 	case wire.SeqGT(seg.Ack, c.snd.nxt):
 		c.challenge(now) // an ACK of what was never sent
@@ -28,10 +29,13 @@ func (c *Conn) checkACK(now Instant, seg *wire.TCP, n int) (change Change, ok bo
 		return change, false
 	case wire.SeqGT(seg.Ack, c.snd.una):
 		c.updateWindow(seg)
+		news = c.takeSACK(seg)
 		change |= c.newAck(now, seg)
 	default:
-		c.oldAck(seg, n)
+		news = c.takeSACK(seg)
+		c.oldAck(seg, n, news)
 	}
+	c.checkLost(news)
 	switch c.state {
 	case StateFinWait1:
 		if c.finAcked() {
@@ -55,19 +59,33 @@ func (c *Conn) checkACK(now Instant, seg *wire.TCP, n int) (change Change, ok bo
 func (c *Conn) finAcked() bool { return c.has(flagFinSent) && c.snd.una == c.end()+1 }
 
 // oldAck handles an ACK that acknowledges nothing new.
-func (c *Conn) oldAck(seg *wire.TCP, n int) {
+func (c *Conn) oldAck(seg *wire.TCP, n int, news bool) {
 	same := uint32(seg.Wnd)<<c.sndScale == c.snd.wnd
 	if seg.Ack != c.snd.una {
 		return
 	}
 	c.updateWindow(seg)
-	// A duplicate ACK as RFC 5681, 2 defines it (CC-4).
-	if n > 0 || seg.Flags.Has(wire.FIN) || !same || c.flight() == 0 || c.has(flagPersist) {
+	// A duplicate ACK as RFC 5681, 2 defines it (CC-4), or one that SACKs something (RFC 6675, 2).
+	if !news && (n > 0 || seg.Flags.Has(wire.FIN) || !same) || c.flight() == 0 || c.has(flagPersist) {
 		return
 	}
+	if c.recovering() {
+		return // pipe counts what has left the network
+	}
 	if c.cc.onDupAck(c.snd.una, c.snd.nxt, c.flight(), c.segMSS()) {
-		c.set(flagResend)
-		c.timedAt = 0
+		c.enterRecovery()
+	}
+}
+
+// checkLost begins recovery as soon as the scoreboard shows that the first segment is lost, before
+// the third duplicate ACK (RFC 6675, 5, step 2).
+func (c *Conn) checkLost(news bool) {
+	if !news || c.cc.fast || c.sacked == nil || c.flight() == 0 || !wire.SeqGT(c.snd.una, c.cc.recover) {
+		return
+	}
+	if c.sacked.lostBelow(c.snd.una, c.segMSS()) != c.snd.una {
+		c.cc.onLost(c.flight(), c.segMSS(), c.snd.nxt)
+		c.enterRecovery()
 	}
 }
 
@@ -93,13 +111,19 @@ func (c *Conn) newAck(now Instant, seg *wire.TCP) Change {
 		c.snd.pos = ack
 	}
 	restart := true
-	if c.cc.fast {
+	if c.sacked != nil {
+		c.sacked.ackTo(ack)
+	}
+	switch {
+	case c.recovering():
+		c.cc.onSACKRecoveryAck(ack)
+	case c.cc.fast:
 		var resend bool
 		resend, restart = c.cc.onRecoveryAck(ack, n, c.flight(), c.segMSS())
 		if resend {
 			c.set(flagResend)
 		}
-	} else {
+	default:
 		c.cc.onAck(n, c.segMSS(), limited)
 	}
 	c.tries = 0
@@ -108,6 +132,7 @@ func (c *Conn) newAck(now Instant, seg *wire.TCP) Change {
 	case c.flight() == 0:
 		c.rtxAt = 0 // RFC 6298, 5.2
 		c.clear(flagPersist | flagResend)
+		c.sacked = nil
 	case restart:
 		c.rtxAt = now.Add(c.rtt.rto()) // RFC 6298, 5.3
 		c.clear(flagPersist)

@@ -23,6 +23,11 @@ func (c *Conn) Output(now Instant, b []byte) int {
 			return n
 		}
 	}
+	if c.recovering() {
+		if n := c.outputSACK(now, b); n > 0 {
+			return n
+		}
+	}
 	if n := c.outputData(now, b); n > 0 {
 		return n
 	}
@@ -107,7 +112,13 @@ func (c *Conn) outputResend(now Instant, b []byte) int {
 	if c.flight() == 0 || !c.state.sends() {
 		return 0
 	}
-	return c.outputAt(now, b, c.snd.una, min(c.segMSS(), c.flight(), c.snd.wnd))
+	n := min(c.segMSS(), c.flight(), c.snd.wnd)
+	if c.sacked != nil {
+		_, to := c.sacked.skip(c.snd.una, c.snd.nxt)
+		n = min(n, to-c.snd.una)
+		c.sacked.highRxt = wire.SeqMax(c.sacked.highRxt, c.snd.una+n)
+	}
+	return c.outputAt(now, b, c.snd.una, n)
 }
 
 // outputData sends what the windows allow from snd.pos on, if it is worth a segment.
@@ -115,11 +126,20 @@ func (c *Conn) outputData(now Instant, b []byte) int {
 	if !c.state.sends() {
 		return 0
 	}
+	hole := ^uint32(0)
+	if c.sacked != nil && wire.SeqLT(c.snd.pos, c.snd.nxt) {
+		// After a timeout: what was SACKed since need not be sent again.
+		from, to := c.sacked.skip(c.snd.pos, c.snd.nxt)
+		if c.snd.pos = from; from != to {
+			hole = to - from
+		}
+	}
 	avail := c.end() - c.snd.pos
 	finDue := c.has(flagFin) && !(c.has(flagFinSent) && c.snd.pos == c.end()+1)
 	if int32(avail) <= 0 && !(finDue && avail == 0) {
 		return 0
 	}
+	avail = min(avail, hole)
 	n := min(avail, c.usable(), c.segMSS())
 	if !c.worthSending(n, avail, finDue) {
 		if n < avail && c.flight() == 0 && c.rtxAt == 0 {
@@ -133,6 +153,10 @@ func (c *Conn) outputData(now Instant, b []byte) int {
 // usable is how many octets may be sent from snd.pos on, by the peer's window and by cwnd.
 func (c *Conn) usable() uint32 {
 	used := c.snd.pos - c.snd.una
+	if c.recovering() {
+		pipe := c.sacked.pipe(c.snd.una, c.snd.nxt, c.segMSS())
+		return min(c.snd.wnd-min(used, c.snd.wnd), c.cc.cwnd-min(pipe, c.cc.cwnd))
+	}
 	wnd, cwnd := c.snd.wnd, c.cc.cwnd+c.cc.limitedTransmit(c.segMSS())
 	if cwnd < wnd {
 		wnd = cwnd

@@ -42,6 +42,13 @@ func (c *Conn) emit(now Instant, b []byte, seq uint32, f wire.TCPFlags, n int) i
 			acc += swapped(0x0101080a) + swapped(val) + swapped(ecr)
 			hlen += tsLen
 		}
+		if c.ooo != nil && c.ooo.n > 0 && c.has(flagSACK) {
+			// As many blocks as fit beside the other options, and beside the data (MUST-16).
+			room := min(MaxHeader-hlen, wire.TCPMinLen+int(c.mss)-n-hlen)
+			o, sum := c.putSACK(b[hlen:], room)
+			hlen += o
+			acc += sum
+		}
 		wnd = c.announce()
 	}
 	// Words are summed as they are written: reading them back would have to wait for the stores.
@@ -81,5 +88,6 @@ func (c *Conn) synOptions(now Instant, b []byte) int {
 	if first && !c.cfg.NoWindowScale || c.has(flagWScale) {
 		o.HasWScale, o.WScale = true, c.rcvScale
 	}
+	o.SACKPermitted = first && !c.cfg.NoSACK || c.has(flagSACK)
 	return len(o.Append(b))
 }

@@ -117,6 +117,7 @@ func (c *Conn) rtxExpired(now Instant) Change {
 	} else {
 		c.set(flagSynLost)
 	}
+	c.sacked = nil        // the receiver may have dropped what it SACKed (RFC 2018, 8; SACK-3)
 	c.snd.pos = c.snd.una // go back N: the rest follows in slow start
 	if c.tries == r1 {
 		return Suspect
