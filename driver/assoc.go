@@ -2,12 +2,13 @@ package driver
 
 import "github.com/understudy-net/understudy/bus/hif"
 
-// AssocInfo describes the association.
+// AssocInfo describes the association; as a Soft-AP that of the station which
+// joined last.
 type AssocInfo struct {
-	SSID    string
-	BSSID   MAC // of the access point
+	SSID    string // as a Soft-AP empty
+	BSSID   MAC    // of the access point; as a Soft-AP the station's address
 	Auth    AuthType
-	Addr    Addr // of the station
+	Addr    Addr // of the station, zero if it has none yet
 	RSSI    int8 // dBm
 	Channel Channel
 }
@@ -27,13 +28,14 @@ func (a *assocState) forget() { a.has, a.hasRSSI = false, false }
 
 // SSID is the name of the network that is joined. ErrRetry if the device had to
 // be asked: fn, if not nil, hears the answer, or call again. ErrRequest while
-// not connected. It stands for WDRV_WINC_AssocSSIDGet.
+// not connected, which as a Soft-AP means without a station. It stands for WDRV_WINC_AssocSSIDGet.
 func (c *Client) SSID(fn func(AssocInfo)) (string, error) {
 	i, err := c.assocInfo(fn)
 	return i.SSID, err
 }
 
-// Peer is the address of the access point, as SSID. It stands for
+// Peer is the address of the access point, or of the station of a Soft-AP, as
+// SSID. It stands for
 // WDRV_WINC_AssocPeerAddressGet.
 func (c *Client) Peer(fn func(AssocInfo)) (MAC, error) {
 	i, err := c.assocInfo(fn)

@@ -55,6 +55,7 @@ func (d *Driver) ready() error {
 func (d *Driver) resetControl() {
 	d.conn = connState{}
 	d.ip = ipState{dhcp: true}
+	d.ap = apState{}
 	d.scan = defaultScan
 	d.assoc = assocState{}
 	d.echo = echoState{tag: d.echo.tag}
@@ -108,8 +109,9 @@ func (c *Client) Driver() *Driver {
 	return c.d
 }
 
-// Close gives everything back: it closes all sockets, leaves the network and
-// waits until the device has confirmed that, at most 2 s; then the handle is
+// Close gives everything back: it closes all sockets, leaves the network or ends
+// the Soft-AP, and waits until the device has confirmed that, at most 2 s; then
+// the handle is
 // invalid and its callbacks are dropped, those of OnSocket and OnResolve
 // excepted. Closing a closed client is ErrNotOpen. It stands for
 // WDRV_WINC_Close, which does not tell the device; see spec/driver-api.md 1.2.
@@ -124,7 +126,10 @@ func (c *Client) Close() error {
 	}
 	d.closeSockets()
 	leaving := d.conn.linked || d.conn.joining
-	if leaving {
+	switch {
+	case d.ap.on:
+		leaving = d.stopAP() == nil
+	case leaving:
 		leaving = d.leave() == nil
 	}
 	d.unlock()
@@ -140,7 +145,7 @@ func (c *Client) awaitLeft() {
 	d := c.d
 	for end := d.now().Add(closeWait); ; {
 		d.lock()
-		done := !d.conn.linked && !d.conn.joining && !d.conn.leaving || d.state != StateReady
+		done := !d.conn.linked && !d.conn.joining && !d.conn.leaving && d.ap.farewells == 0 || d.state != StateReady
 		running := d.running
 		d.unlock()
 		if done || !d.now().Before(end) {

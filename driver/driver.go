@@ -77,6 +77,7 @@ type Driver struct {
 
 	conn    connState
 	ip      ipState
+	ap      apState
 	scan    scanState
 	assoc   assocState
 	echo    echoState
@@ -192,6 +193,9 @@ func (d *Driver) fail(err error) {
 	d.become(StateError, fmt.Errorf("%w: %w", ErrDeviceFailure, err))
 	if d.conn.linked || d.conn.joining || d.conn.leaving {
 		d.linkLost(ConnEvent{State: Disconnected, Err: ErrUnknown})
+	}
+	if d.ap.on {
+		d.apGone(ErrUnknown)
 	}
 	d.abortSockets(false)
 	d.abortRequests()

@@ -24,6 +24,7 @@ func (d *Driver) handle(h hif.Header, b []byte) {
 		d.stats.Short++
 	}
 	d.sockets.forgetStale()
+	d.ap.late = false
 }
 
 func (d *Driver) handleWiFi(op hif.Op, b []byte) error {

@@ -75,7 +75,8 @@ func (s *ipState) linked() {
 // UseDHCP selects DHCP, as it is after Open, and registers who hears of
 // addresses: fn, if not nil, is told each time a lease was obtained or renewed.
 // It clears a static configuration, mask, DNS and gateway included. It takes
-// effect at the next connect; ErrConnected while connected. It stands for
+// effect at the next connect; ErrConnected while connected, which as a Soft-AP
+// means while a station is there. It stands for
 // WDRV_WINC_IPUseDHCPSet.
 func (c *Client) UseDHCP(fn func(Addr)) error {
 	d, err := c.enterUnconnected()
@@ -160,21 +161,22 @@ func prefixOf(a, mask [4]byte) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4(a), n)
 }
 
-// Addr is the address in use: the lease or the static address; the zero Addr
-// before IP is up, even if a static address is set. It stands for
-// WDRV_WINC_IPAddressGet.
+// Addr is the address in use: the lease, the static address, or that of the
+// Soft-AP; the zero Addr before IP is up, even if a static address is set. It
+// stands for WDRV_WINC_IPAddressGet.
 func (c *Client) Addr() Addr { return c.IPConfig().Prefix.Addr() }
 
 // SetDNS sets the DNS server that goes with a static address, for the next
-// connect; without one DHCP's server is used. Zero: none. ErrConnected while
-// connected. It stands for WDRV_WINC_IPDNSServerAddressSet.
+// connect; without one DHCP's server is used. A Soft-AP tells it to its stations.
+// Zero: none. ErrConnected while connected. It stands for
+// WDRV_WINC_IPDNSServerAddressSet.
 func (c *Client) SetDNS(a Addr) error {
 	return c.setStatic(a, func(s *IPConfig) { s.DNS = a })
 }
 
 // SetGateway sets the default gateway that goes with a static address, for the
-// next connect. Zero: none. ErrConnected while connected. It stands for
-// WDRV_WINC_IPDefaultGatewaySet.
+// next connect. A Soft-AP tells it to its stations as their router. Zero: none.
+// ErrConnected while connected. It stands for WDRV_WINC_IPDefaultGatewaySet.
 func (c *Client) SetGateway(a Addr) error {
 	return c.setStatic(a, func(s *IPConfig) { s.Gateway = a })
 }
@@ -205,7 +207,7 @@ func (c *Client) enterUnconnected() (*Driver, error) {
 // LinkUp is the link check: associated, and with an address. It is false from
 // the moment in which Disconnect returned nil, a connect was started, or a
 // disconnected callback runs; with a static address it is true inside the
-// connected callback. It stands for WDRV_WINC_IPLinkActive.
+// connected callback, as a Soft-AP from StartAP to StopAP. It stands for WDRV_WINC_IPLinkActive.
 func (c *Client) LinkUp() bool {
 	d, ok := c.peek()
 	if !ok {

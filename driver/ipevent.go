@@ -8,7 +8,11 @@ import (
 
 // handleDHCP is DHCP_CONF: a lease, or with address 0 the loss of it. Lock held.
 func (d *Driver) handleDHCP(m hif.IPConfig) {
-	if !d.conn.up || d.ip.applied.Prefix.IsValid() {
+	if d.ap.on {
+		d.handleHost(m)
+		return
+	}
+	if !d.conn.up || d.ap.late || d.ip.applied.Prefix.IsValid() {
 		d.stats.Stale++
 		return
 	}

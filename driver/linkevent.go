@@ -5,6 +5,13 @@ import "github.com/understudy-net/understudy/bus/hif"
 // handleState is CON_STATE_CHANGED. State first, then the callback, then the
 // sockets (spec/driver-api.md 3.8). Lock held.
 func (d *Driver) handleState(m hif.StateChanged) {
+	if d.ap.on {
+		d.handleStation(m)
+		return
+	}
+	if d.farewell(m) {
+		return
+	}
 	switch m.State {
 	case hif.Connected:
 		overtaken := d.conn.leaving && !d.conn.joining
@@ -13,6 +20,7 @@ func (d *Driver) handleState(m hif.StateChanged) {
 			return
 		}
 		d.conn.up, d.conn.leaving = true, false
+		d.ap.farewells = 0
 		d.ip.linked()
 		d.tellConn(ConnEvent{State: Connected})
 	case hif.Roamed:

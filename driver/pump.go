@@ -63,6 +63,10 @@ func (d *Driver) drain(look bool) (more bool, err error) {
 	}
 	d.pumping = true
 	defer func() { d.pumping = false }()
+	d.flush() // what calls have left, such as StopAP
+	if d.state != StateReady {
+		return false, d.err
+	}
 	for range maxDrain {
 		h, payload, ok, err := d.next(look)
 		switch {

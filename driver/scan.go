@@ -49,7 +49,7 @@ var defaultScan = scanState{
 // which ScanResult then tells. fn may be nil: then ScanCount, ScanResult and
 // ScanNext serve. Errors: ErrInvalid for a channel, an SSID longer than 32
 // bytes or names in a passive scan, ErrScanBusy, ErrRequest for parameters out
-// of range or if not sendable. It stands for WDRV_WINC_BSSFindFirst.
+// of range or if not sendable, ErrMode as a Soft-AP. It stands for WDRV_WINC_BSSFindFirst.
 func (c *Client) Scan(q ScanReq, fn func(i, n int, r *ScanResult) bool) error {
 	// Values come before "not open" here (spec/driver-api.md 2.5).
 	if !c.valid() {
@@ -63,8 +63,11 @@ func (c *Client) Scan(q ScanReq, fn func(i, n int, r *ScanResult) bool) error {
 		return err
 	}
 	defer d.unlock()
-	if d.scan.running {
+	switch {
+	case d.scan.running:
 		return ErrScanBusy
+	case d.ap.on: // it has the radio
+		return ErrMode
 	}
 	if err := d.sendScan(q); err != nil {
 		return err

@@ -29,7 +29,8 @@ func (s ConnState) String() string {
 	return "state(" + strconv.Itoa(int(s)) + ")"
 }
 
-// ConnEvent tells the callback of Connect what happened.
+// ConnEvent tells the callback of Connect what happened, and that of StartAP
+// that a station came or went.
 type ConnEvent struct {
 	State ConnState
 	Err   error // a ConnError with Disconnected; nil: the link was lost, or our own Disconnect finished
@@ -40,7 +41,7 @@ type connState struct {
 	linked  bool // the device said connected and has not said disconnected
 	joining bool // a connect was sent and has no verdict
 	leaving bool // our disconnect was sent and is not confirmed
-	up      bool // what the application is told: false from the moment of Disconnect
+	up      bool // what the application is told: false from the moment of Disconnect; Soft-AP: there is a station
 	fn      func(ConnEvent)
 }
 
@@ -50,8 +51,8 @@ type connState struct {
 // later changes, until another Connect or Reconnect replaces it. IP may come up
 // later: see UseDHCP and LinkUp. While connected, the device leaves its network
 // first. Errors: ErrContext, ErrInvalid, ErrConnect (not sendable, or 64
-// characters of key that are not hexadecimal), ErrUnsupported for 802.1X. It
-// stands for WDRV_WINC_BSSConnect.
+// characters of key that are not hexadecimal), ErrUnsupported for 802.1X,
+// ErrMode as a Soft-AP. It stands for WDRV_WINC_BSSConnect.
 func (c *Client) Connect(bss BSS, auth Auth, fn func(ConnEvent)) error {
 	d, err := c.enter()
 	if err != nil {
@@ -66,6 +67,9 @@ func (c *Client) Connect(bss BSS, auth Auth, fn func(ConnEvent)) error {
 	}
 	if auth.Type == AuthWPA && len(auth.Key) == hif.PSKDigits && !isHex(auth.Key) {
 		return fmt.Errorf("%w: a key of %d characters must be hexadecimal", ErrConnect, hif.PSKDigits)
+	}
+	if d.ap.on {
+		return ErrMode
 	}
 	m := hif.Connect{SSID: bss.SSID, Channel: bss.Channel.wire(), HasBSSID: bss.BSSID != MAC{}, BSSID: bss.BSSID}
 	m.Security = hif.Security(auth.Type)
@@ -82,7 +86,7 @@ func (c *Client) Connect(bss BSS, auth Auth, fn func(ConnEvent)) error {
 }
 
 // Reconnect joins the most recently stored network, see Auth.Save. ErrConnected
-// while connected, ErrConnect if not sendable. If the device cannot even start,
+// while connected, ErrMode as a Soft-AP, ErrConnect if not sendable. If the device cannot even start,
 // fn is told so with ErrInProgress, ErrAuthFail, ErrScanFail, ErrNoCredentials
 // or ErrUnknown. It stands for WDRV_WINC_BSSReconnect.
 func (c *Client) Reconnect(fn func(ConnEvent)) error {
@@ -91,7 +95,10 @@ func (c *Client) Reconnect(fn func(ConnEvent)) error {
 		return err
 	}
 	defer d.unlock()
-	if d.conn.up {
+	switch {
+	case d.ap.on:
+		return ErrMode
+	case d.conn.up:
 		return ErrConnected
 	}
 	return d.join(fn, func() error { return d.sendNone(hif.OpDefaultConnect) })
@@ -119,15 +126,20 @@ func (d *Driver) join(fn func(ConnEvent), request func() error) error {
 // Disconnect leaves the network, or cancels a running attempt. On nil the link
 // is down at once, for LinkUp and Addr too; the callback of Connect hears it
 // with a nil Err when the device has finished. ErrRequest if there is nothing
-// to leave, ErrDisconnect if not sendable. It stands for
-// WDRV_WINC_BSSDisconnect and WDRV_WINC_AssocDisconnect.
+// to leave, ErrDisconnect if not sendable; as a Soft-AP an error that matches
+// ErrMode and ErrUnsupported: stations leave by themselves, and StopAP sends
+// them away. It stands for WDRV_WINC_BSSDisconnect and
+// WDRV_WINC_AssocDisconnect.
 func (c *Client) Disconnect() error {
 	d, err := c.enter()
 	if err != nil {
 		return err
 	}
 	defer d.unlock()
-	if !d.conn.up && !d.conn.joining {
+	switch {
+	case d.ap.on:
+		return errNotStation
+	case !d.conn.up && !d.conn.joining:
 		return fmt.Errorf("not connected: %w", ErrRequest)
 	}
 	return d.leave()
