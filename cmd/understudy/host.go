@@ -86,8 +86,8 @@ func joinedHost(ctx context.Context, o *options, log io.Writer) (*host, error) {
 		err = fmt.Errorf("%w (--passphrase)", err)
 	case errors.Is(err, driver.ErrScanFail):
 		err = fmt.Errorf("%w\nno such network; see what there is with: understudy scan", err)
-	case errors.Is(err, context.DeadlineExceeded) && o.bus == "" && o.uplink == "none":
-		err = fmt.Errorf("%w\na network with --uplink none has no DHCP server", err)
+	case errors.Is(err, context.DeadlineExceeded) && o.bus == "" && o.noDHCP() != "":
+		err = fmt.Errorf("%w\n%s", err, o.noDHCP())
 	}
 	if err != nil {
 		return nil, errors.Join(err, h.Close())

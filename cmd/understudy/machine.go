@@ -29,7 +29,7 @@ type machine struct {
 	ap      *wifi.AccessPoint
 	device  *device.Device
 	port    bus.Port
-	uplink  *user.Uplink // nil with --uplink none
+	uplink  uplink       // nil with --uplink none
 	capture *capture     // nil without --pcap
 	flash   *flash.Flash // nil without --flash
 
@@ -118,12 +118,9 @@ func (m *machine) buildAir(o *options, seeds func() rand.Source) error {
 	if o.uplink == "none" {
 		return nil
 	}
-	up, err := user.New(user.Config{
-		World: m.w, Rand: seeds(), AllowHost: o.allowHost, Log: m.refuse,
-		Output: func(now time.Time, eth []byte) {
-			ap.Send(now, eth)
-			slot.Touch()
-		},
+	up, err := m.openUplink(o, seeds(), func(now time.Time, eth []byte) {
+		ap.Send(now, eth)
+		slot.Touch()
 	})
 	if err != nil {
 		return err

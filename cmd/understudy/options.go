@@ -45,14 +45,14 @@ func (o *options) network(f *pflag.FlagSet) {
 // machine adds the flags of a device in this process.
 func (o *options) machine(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&o.uplink, "uplink", "user", "way to the real network: user (no root needed) or none")
+	f.StringVar(&o.uplink, "uplink", "user", "way to the real network: user (no root needed), tap:NAME or packet:IFACE (Linux, root), or none")
 	f.StringVar(&o.profile, "profile", "winc1500-19.7.7", "the chip to be: winc1500-19.7.7 or unlimited")
 	f.StringVar(&o.pcap, "pcap", "", "write what is on the air to `FILE`, as pcapng for Wireshark")
 	f.StringVar(&o.flash, "flash", "", "keep the flash of the chip in `FILE`, which is made if there is none")
 	f.BoolVar(&o.allowHost, "allow-host", false, "let the device reach this host's loopback, as host.internal")
 	f.Uint64Var(&o.seed, "seed", 0, "seed of all randomness; 0: from the operating system")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "tell messages on the bus and refused flows, on standard error")
-	complete(c, "uplink", "user", "none")
+	complete(c, "uplink", "user", "tap:", "packet:", "none")
 	complete(c, "profile", "winc1500-19.7.7", "unlimited")
 }
 
@@ -90,10 +90,12 @@ func (o *options) check() error {
 			return usagef("--allow-host belongs to the process that has the uplink; with --bus give it to \"understudy run\"")
 		}
 	}
-	switch o.uplink {
-	case "user", "none":
-	default:
-		return usagef("--uplink %s: want user or none (tap and packet are not built yet)", o.uplink)
+	kind, _, err := uplinkKind(o.uplink)
+	if err != nil {
+		return err
+	}
+	if o.allowHost && (kind == "tap" || kind == "packet") {
+		return usagef("--allow-host belongs to --uplink user; with %s the device reaches what that network reaches", o.uplink)
 	}
 	if _, err := o.deviceProfile(); err != nil {
 		return err

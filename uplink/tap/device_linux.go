@@ -83,6 +83,8 @@ func openHint(err error, name string) string {
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return "this kernel, or container, has no TUN/TAP: load the module tun, or give the container " + clone
+	case frames.Denied(err) && errors.As(err, new(*os.PathError)):
+		return "run as root, or let root open " + clone + " to you: chmod 666 " + clone
 	case frames.Denied(err):
 		return fmt.Sprintf("run as root, or let root make it: ip tuntap add dev %s mode tap user %s && ip link set %[1]s up", plainName(name), userName())
 	case errors.Is(err, syscall.EBUSY):

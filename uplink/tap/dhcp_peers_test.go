@@ -16,45 +16,10 @@ import (
 	"github.com/understudy-net/understudy/stack/dhcp"
 )
 
-// config writes a configuration file in which DIR stands for the directory it is in.
-func config(t testing.TB, name, text string) (path, dir string) {
-	t.Helper()
-	dir = t.TempDir()
-	path = filepath.Join(dir, name)
-	if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, "DIR", dir)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path, dir
-}
-
-// dnsmasq starts a server of DHCP and DNS; more is added to its configuration.
-func dnsmasq(t testing.TB, b *bench, more string) (p *peers.Process, dir string) {
-	t.Helper()
-	path, dir := config(t, "dnsmasq.conf", `
-port=53
-interface=tap0
-bind-interfaces
-no-resolv
-no-hosts
-dhcp-authoritative
-dhcp-range=10.77.0.100,10.77.0.150,255.255.255.0,2m
-dhcp-leasefile=DIR/leases
-domain=peers.test
-log-dhcp
-no-ping
-user=root
-pid-file=
-`+more)
-	p = b.Start("dnsmasq", "--keep-in-foreground", "--log-facility=-", "-C", path)
-	b.WaitListen("udp", 53, p)
-	b.WaitListen("udp", 67, p)
-	return p, dir
-}
-
 // udhcpd starts the server of busybox.
 func udhcpd(t testing.TB, b *bench) *peers.Process {
 	t.Helper()
-	path, dir := config(t, "udhcpd.conf", `
+	path, dir := peers.Config(t, "udhcpd.conf", `
 start 10.77.0.100
 end 10.77.0.150
 interface tap0
@@ -111,7 +76,7 @@ const ntpOption = "dhcp-option=option:ntp-server,10.77.0.1\n"
 func TestDHCPClientWithDnsmasq(t *testing.T) {
 	peers.Need(t, "dnsmasq")
 	b := newWire(t)
-	server, dir := dnsmasq(t, b, ntpOption)
+	server, dir := b.Dnsmasq("tap0", ntpOption)
 	first := lease(t, b, stack.DHCPConfig{Hostname: "understudy"})
 	alive(t, b)
 	leases := func() string {
@@ -152,7 +117,7 @@ func TestDHCPRenewalWithDnsmasq(t *testing.T) {
 	t.Parallel()
 	peers.Need(t, "dnsmasq")
 	b := newWire(t)
-	server, _ := dnsmasq(t, b, ntpOption+"dhcp-option=option:T1,3s\n\n")
+	server, _ := b.Dnsmasq("tap0", ntpOption+"dhcp-option=option:T1,3s\n\n")
 	first := lease(t, b, stack.DHCPConfig{})
 	if d := first.T1.Sub(first.Obtained); d != 3*time.Second {
 		t.Fatalf("T1 is %v, want 3 s\n%s", d, server.Output())
@@ -172,7 +137,7 @@ func TestDHCPDeclineWithDnsmasq(t *testing.T) {
 	peers.Need(t, "dnsmasq")
 	b := newWire(t)
 	b.SetUp("tap0", netip.MustParsePrefix("10.77.0.200/24"))
-	server, _ := dnsmasq(t, b, "dhcp-range=10.77.0.200,10.77.0.200,255.255.255.0,2m\ndhcp-host="+peers.StackMAC.String()+",10.77.0.200\n")
+	server, _ := b.Dnsmasq("tap0", "dhcp-range=10.77.0.200,10.77.0.200,255.255.255.0,2m\ndhcp-host="+peers.StackMAC.String()+",10.77.0.200\n")
 	now := b.World.Lock()
 	err := b.Stack.UseDHCP(now, stack.DHCPConfig{Client: dhcp.ClientConfig{Broadcast: true}})
 	b.World.Unlock()

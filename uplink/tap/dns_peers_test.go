@@ -84,7 +84,7 @@ func TestResolverWithDnsmasq(t *testing.T) {
 	if err := os.WriteFile(hosts, []byte(text.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	dnsmasq(t, b, "local=/test/\naddn-hosts="+hosts+"\nhost-record=host.test,10.77.0.7\ncname=alias.test,host.test\ntxt-record=textonly.test,hello\nlocal-ttl=60\n")
+	b.Dnsmasq("tap0", "local=/test/\naddn-hosts="+hosts+"\nhost-record=host.test,10.77.0.7\ncname=alias.test,host.test\ntxt-record=textonly.test,hello\nlocal-ttl=60\n")
 	checkDNS(t, b)
 }
 
@@ -109,7 +109,7 @@ textonly IN TXT "hello"
 	if err := os.WriteFile(zone, []byte(text.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	path, _ := config(t, "unbound.conf", `
+	path, _ := peers.Config(t, "unbound.conf", `
 server:
   interface: 10.77.0.1
   access-control: 10.77.0.0/24 allow

@@ -30,32 +30,12 @@ func file(n int) []byte {
 	return b
 }
 
-// nginx starts a web server at the kernel's address that has a file /file of these bytes.
-func nginx(t testing.TB, n *peers.Namespace, addr netip.Addr, content []byte) {
-	t.Helper()
-	path, dir := config(t, "nginx.conf", fmt.Sprintf(`
-daemon off; worker_processes 1; pid DIR/pid; error_log stderr; user root;
-events { worker_connections 64; }
-http {
- access_log off; client_body_temp_path DIR/b; proxy_temp_path DIR/p; fastcgi_temp_path DIR/f; uwsgi_temp_path DIR/u; scgi_temp_path DIR/s;
- server { listen %v:80; root DIR;
-  location = /moved { return 301 /file; }
-  location = /close { return 444; }
- } }
-`, addr))
-	if err := os.WriteFile(filepath.Join(dir, "file"), content, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	p := n.Start("nginx", "-c", path, "-e", filepath.Join(dir, "errors"), "-p", dir)
-	n.WaitListen("tcp", 80, p)
-}
-
 func TestGetFromNginx(t *testing.T) {
 	peers.Need(t, "nginx")
 	b := newAir(t)
 	b.SetAddr(t)
 	content := file(8 << 20)
-	nginx(t, b.Namespace, peers.KernelAddr.Addr(), content)
+	b.Nginx(peers.KernelAddr.Addr(), content)
 	tr := &http.Transport{DialContext: b.Net.Dial}
 	defer tr.CloseIdleConnections()
 	client := http.Client{Transport: tr, Timeout: 30 * time.Second}
@@ -147,7 +127,7 @@ func TestProgramsThroughUserUplink(t *testing.T) {
 	farAddr := netip.MustParsePrefix("192.0.2.1/24") // RFC 5737
 	far.SetUp("lo", farAddr)
 	content := file(4 << 20)
-	nginx(t, far, farAddr.Addr(), content)
+	far.Nginx(farAddr.Addr(), content)
 	server := far.Start("iperf3", "--server", "--bind", farAddr.Addr().String())
 	far.WaitListen("tcp", 5201, server)
 

@@ -18,7 +18,7 @@ func TestTimeFromChrony(t *testing.T) {
 	peers.Need(t, "chronyd")
 	b := newWire(t)
 	b.SetAddr(t)
-	path, _ := config(t, "chrony.conf", `
+	path, _ := peers.Config(t, "chrony.conf", `
 local stratum 3
 allow 10.77.0.0/24
 bindaddress 10.77.0.1

@@ -165,7 +165,7 @@ func TestDhclientAtOurServer(t *testing.T) {
 	peers.Need(t, "dhclient")
 	b := newSoftAP(t)
 	dir := t.TempDir()
-	conf, _ := config(t, "dhclient.conf", "initial-interval 1;\nrequest subnet-mask, routers, domain-name, domain-name-servers;\n")
+	conf, _ := peers.Config(t, "dhclient.conf", "initial-interval 1;\nrequest subnet-mask, routers, domain-name, domain-name-servers;\n")
 	start := func(more ...string) *peers.Process {
 		return b.Start("dhclient", append([]string{
 			"-4", "-1", "-d", "-cf", conf, "-sf", script(t), "-lf", filepath.Join(dir, "leases"), "-pf", filepath.Join(dir, "pid"),
