@@ -8,7 +8,9 @@ all: lint test
 
 # Programs that tests use as peers and judges: "program:Debian package". With a
 # slash it is a file instead of a program.
-PEERS = tshark:tshark wpa_passphrase:wpasupplicant nginx:nginx-light gcc:gcc
+PEERS = tshark:tshark wpa_passphrase:wpasupplicant nginx:nginx-light \
+	dnsmasq:dnsmasq-base udhcpd:udhcpd udhcpc:udhcpc dhclient:isc-dhcp-client \
+	unbound:unbound chronyd:chrony iperf3:iperf3 curl:curl nping:nmap gcc:gcc
 ifeq ($(shell uname -m),x86_64)
 # The shim is built for 32 bits too, as host drivers often want it.
 PEERS += /usr/include/x86_64-linux-gnu/gnu/stubs-32.h:gcc-multilib
