@@ -104,7 +104,8 @@ func (c *Client) Time(fn func(time.Time)) error {
 }
 
 // AskTime is Time that leaves the callback as it is: the answer goes to the hook,
-// see Driver.Hook, known or not, and to the callback that was registered before.
+// see Driver.Hook, known or not, and to the callback that was registered before. It
+// stands for WDRV_WINC_SystemTimeGetCurrent without a new callback.
 func (c *Client) AskTime() error {
 	d, err := c.enter()
 	if err != nil {

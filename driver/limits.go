@@ -8,7 +8,7 @@ import (
 )
 
 // Limits are the numbers of a device: those of the real part, unless it is a
-// device of ours whose profile has more (doors.md, the extension of our own).
+// device of ours whose profile has more (hif.OpUnderstudy).
 type Limits struct {
 	TCP, UDP int // sockets; ids of UDP sockets follow those of TCP
 	Send     int // bytes a send, and a receive event of a TCP socket
@@ -28,7 +28,8 @@ const (
 	alignmentRoom = 4 // announced sizes may be rounded up
 )
 
-// Limits returns the numbers in force; the real part's on an invalid handle.
+// Limits returns the numbers in force; the real part's on an invalid handle. It
+// stands for no documented function: the document has constants.
 func (c *Client) Limits() Limits {
 	if !c.valid() {
 		return realLimits
