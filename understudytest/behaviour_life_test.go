@@ -87,14 +87,17 @@ func TestLIF04_OpenTwiceIsTheSameClient(t *testing.T) {
 var clientCalls = map[string]func(c *driver.Client) []any{
 	"Addr":         func(c *driver.Client) []any { return []any{c.Addr()} },
 	"AskAssoc":     func(c *driver.Client) []any { return []any{c.AskAssoc(func(driver.AssocInfo) {})} },
+	"AskTime":      func(c *driver.Client) []any { return []any{c.AskTime()} },
 	"AuthType":     func(c *driver.Client) []any { v, err := c.AuthType(nil); return []any{err, v} },
 	"ChipID":       func(c *driver.Client) []any { return []any{c.ChipID()} },
 	"Close":        func(c *driver.Client) []any { return []any{c.Close()} },
 	"Connect":      func(c *driver.Client) []any { return []any{c.Connect(driver.BSS{SSID: "x"}, driver.OpenAuth, nil)} },
 	"DHCP":         func(c *driver.Client) []any { return []any{c.DHCP()} },
+	"DisableSNTP":  func(c *driver.Client) []any { return []any{c.DisableSNTP()} },
 	"Disconnect":   func(c *driver.Client) []any { return []any{c.Disconnect()} },
 	"Echo":         func(c *driver.Client) []any { return []any{c.Echo(understudytest.RouterAddr, 0, nil)} },
 	"EchoHook":     func(c *driver.Client) []any { return []any{c.EchoHook(understudytest.RouterAddr, 0, nil)} },
+	"EnableSNTP":   func(c *driver.Client) []any { return []any{c.EnableSNTP("", true)} },
 	"Err":          func(c *driver.Client) []any { return []any{c.Err()} },
 	"FactoryMAC":   func(c *driver.Client) []any { v, err := c.FactoryMAC(); return []any{err, v} },
 	"Firmware":     func(c *driver.Client) []any { v, err := c.Firmware(); return []any{err, v} },
@@ -138,7 +141,7 @@ var clientCalls = map[string]func(c *driver.Client) []any{
 
 // uncheckedCalls do not look whether the client is open: the registrations of
 // callbacks, and what says the same of every client.
-var uncheckedCalls = map[string]bool{"OnSocket": true, "OnResolve": true, "Driver": true, "DriverVersion": true}
+var uncheckedCalls = map[string]bool{"OnSocket": true, "OnResolve": true, "Driver": true, "DriverVersion": true, "Limits": true}
 
 // callAll calls all methods of c and wants them to be refused: with the error,
 // or false and zero.

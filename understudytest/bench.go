@@ -20,6 +20,7 @@ import (
 	"github.com/understudy-net/understudy/driver/hostnet"
 	"github.com/understudy-net/understudy/stack/dhcp"
 	"github.com/understudy-net/understudy/stack/dns"
+	"github.com/understudy-net/understudy/stack/sntp"
 	"github.com/understudy-net/understudy/wire"
 	"github.com/understudy-net/understudy/world"
 )
@@ -34,7 +35,7 @@ const (
 // Addresses of a bench.
 var (
 	Prefix     = netip.MustParsePrefix("10.9.0.0/24")
-	RouterAddr = netip.MustParseAddr("10.9.0.1")  // DHCP and DNS
+	RouterAddr = netip.MustParseAddr("10.9.0.1")  // DHCP, DNS and NTP
 	FirstHost  = netip.MustParseAddr("10.9.0.10") // of AddHost
 	FirstLease = netip.MustParseAddr("10.9.0.100")
 	LastLease  = netip.MustParseAddr("10.9.0.199")
@@ -58,6 +59,8 @@ type Config struct {
 	Open       bool
 	// Delay is the time that a frame is on the air; 0: air.TypicalDelay.
 	Delay time.Duration
+	// NTP are the time servers that the router's DHCP server names (option 42).
+	NTP []netip.Addr
 	// LeaseTime of the router's DHCP server; 0: an hour.
 	LeaseTime time.Duration
 	// NoBoot leaves the controller in its boot ROM: Client and Net are nil
@@ -80,9 +83,12 @@ type Bench struct {
 	Names  *dns.Server // of the router; AddHost adds to it
 	Seed   uint64
 
+	TimeServer *sntp.Server // of the router, which is also time.nist.gov and pool.ntp.org; see SetTime
+
 	c      Config
 	master *rand.Rand // makes the seeds of all others
 	lan    *lan
+	ahead  time.Duration // of the time server's clock
 
 	next netip.Addr // of AddHost
 
@@ -224,12 +230,15 @@ func (b *Bench) buildRouter(now time.Time) error {
 	router.Stack.ServeDNS(b.Names)
 	_, err = router.Stack.ServeDHCP(now, dhcp.ServerConfig{
 		Addr: netip.PrefixFrom(RouterAddr, Prefix.Bits()), First: FirstLease, Last: LastLease,
-		Router: RouterAddr, DNS: []netip.Addr{RouterAddr}, Domain: "test", LeaseTime: b.c.LeaseTime,
+		Router: RouterAddr, DNS: []netip.Addr{RouterAddr}, NTP: b.c.NTP, Domain: "test", LeaseTime: b.c.LeaseTime,
 	}, nil)
 	if err != nil {
 		return err
 	}
-	return b.Names.Set(router.Name, 0, router.Addr)
+	if err := b.Names.Set(router.Name, 0, router.Addr); err != nil {
+		return err
+	}
+	return b.buildTime()
 }
 
 func (b *Bench) buildDevice() error {

@@ -22,7 +22,8 @@
 //
 // The access point "understudy" (WPA2, passphrase "correct horse") is joined
 // to a cable with 10.9.0.1, the router: it gives out addresses from 10.9.0.100
-// on and knows the names of all hosts of the bench. It leads nowhere else.
+// on and knows the names of all hosts of the bench. It is the time server too,
+// under the names that the device asks: see SetTime. It leads nowhere else.
 //
 // # Faults
 //

@@ -124,6 +124,7 @@ func TestRejoin(t *testing.T) {
 
 func TestTime(t *testing.T) {
 	virtual(t, func(b *understudytest.Bench) {
+		check(t, b.Client.DisableSNTP())
 		_, err := b.Net.Time(bg)
 		wantErr(t, "NTP-03", err, hostnet.ErrTimeUnknown)
 		at := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
