@@ -15,6 +15,7 @@ import (
 	"github.com/understudy-net/understudy/air"
 	"github.com/understudy-net/understudy/air/pcap"
 	"github.com/understudy-net/understudy/air/wifi"
+	"github.com/understudy-net/understudy/bus"
 	"github.com/understudy-net/understudy/device"
 	"github.com/understudy-net/understudy/driver"
 	"github.com/understudy-net/understudy/driver/hostnet"
@@ -63,6 +64,9 @@ type Config struct {
 	NTP []netip.Addr
 	// LeaseTime of the router's DHCP server; 0: an hour.
 	LeaseTime time.Duration
+	// Bus, if not nil, is given the bus of the device and returns what the
+	// driver gets instead: a bus.Tap or bus.Faults around it, for instance.
+	Bus func(bus.Port) bus.Port
 	// NoBoot leaves the controller in its boot ROM: Client and Net are nil
 	// until Boot.
 	NoBoot bool
@@ -90,7 +94,8 @@ type Bench struct {
 	lan    *lan
 	ahead  time.Duration // of the time server's clock
 
-	next netip.Addr // of AddHost
+	next     netip.Addr // of AddHost
+	stations int        // of AddStation
 
 	apSlot, devSlot *world.Slot
 	ctx             context.Context // ends the goroutines of the wall clock
@@ -290,7 +295,11 @@ func (b *Bench) newDriver() {
 		c.Now, c.Sleep, c.Lock = w.Now, w.Sleep, w.Lock
 		c.Idle, c.Wake, c.OnIRQ = w.Idle, w.Wake, w.OnIRQ
 	}
-	b.Driver = driver.New(b.Device.Port(b.World, b.devSlot.Touch), c)
+	port := b.Device.Port(b.World, b.devSlot.Touch)
+	if b.c.Bus != nil {
+		port = b.c.Bus(port)
+	}
+	b.Driver = driver.New(port, c)
 }
 
 // Boot starts the controller up and opens the client, as New does unless
