@@ -67,6 +67,7 @@ W RCV_CTRL_2 = 0x2
 R RCV_CTRL_4 = 0xd0100
 W 0xd0100 [8] 01 05 08 00 00 00 00 00               WIFI/GET_CONN_INFO 8
 W RCV_CTRL_3 = 0x340402                             doorbell 0xd0100
+H> WIFI/GET_CONN_INFO (0)
 W NMI_STATE = 0x5dc502                              IP/SEND 93 data
 R RCV_CTRL_4 = 0x0                                  no buffer
 IRQ falls
@@ -75,6 +76,7 @@ W RCV_CTRL_0 = 0x30                                 taken
 R RCV_CTRL_1 = 0xd0800
 R 0xd0800 [4] 01 2C 0C 00                           WIFI/CON_STATE_CHANGED 12
 R 0xd0808 [4] 01 00 00 00
+<D WIFI/CON_STATE_CHANGED (4) {State:connected Error:ok}
 W RCV_CTRL_0 = 0x32                                 RX done
 SPI reset
 W WAKE_CLK = 0x2

@@ -1,8 +1,10 @@
 // Package bus is what a host and a controller meet in: [Port], the wires between them, and wrappers
 // that look at the wires or disturb them.
 //
-//   - [Tap] writes down what passes, one line a window, decoded: registers by name, block transfers,
-//     lines.
+//   - [Tap] writes down what passes, one line an access, decoded: registers by name, block transfers,
+//     lines, and the messages with their fields.
+//   - [Player] is the chip of such a transcript: it answers a host as recorded and says where the host
+//     does something else. So a trace of today is a test of tomorrow.
 //   - [Faults] flips bits, loses interrupts and makes transfers fail, all from one seed.
 //
 // Above the wires are bus/spi (the SPI protocol, both ends), bus/reg (the registers) and bus/hif (the

@@ -2,6 +2,7 @@ package bus_test
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/understudy-net/understudy/bus"
@@ -53,4 +54,28 @@ func ExampleTap() {
 	// W SPI_CONFIG = 0x52
 	// R CHIPID = 0x1003a0
 	// W 0xd0000 [4] 01 02 03 04
+}
+
+// A transcript is played back to a host, which does one thing more than was recorded.
+func ExamplePlayer() {
+	p, err := bus.NewPlayer(strings.NewReader(`
+   0.000000  RESET low
+   0.100201  RESET high
+   0.110310  R SPI_CONFIG = 0x2e
+   0.110362  W SPI_CONFIG = 0x52
+   0.110401  R CHIPID = 0x1003a0
+`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	p.SetReset(true)
+	p.SetReset(false)
+	m := spi.NewMaster(p, spi.MasterConfig{})
+	fmt.Println(m.Init(), p.Done())
+	m.ReadReg(reg.ChipID)
+	fmt.Println(p.Done())
+	// Output:
+	// <nil> <nil>
+	// bus: the host does "R CHIPID", the transcript is at its end
 }

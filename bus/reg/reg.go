@@ -1,6 +1,9 @@
 package reg
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // Addr is an address on the bus of the chip. Only the low 24 bits travel.
 type Addr = uint32
@@ -240,3 +243,26 @@ func String(a Addr) string {
 	}
 	return hex
 }
+
+// Parse returns the address that String prints as s.
+func Parse(s string) (a Addr, ok bool) {
+	if a, ok := addrs[s]; ok {
+		return a, true
+	}
+	hex, clockless := strings.CutPrefix(s, "c:")
+	hex, ok = strings.CutPrefix(hex, "0x")
+	v, err := strconv.ParseUint(hex, 16, 24)
+	if clockless {
+		v |= uint64(Clockless)
+	}
+	return Addr(v), ok && err == nil
+}
+
+// addrs is names the other way round.
+var addrs = func() map[string]Addr {
+	m := make(map[string]Addr, len(names))
+	for a, s := range names {
+		m[s] = a
+	}
+	return m
+}()

@@ -83,3 +83,22 @@ func TestBootValues(t *testing.T) {
 		t.Error("flash pads")
 	}
 }
+
+// What String prints, Parse reads.
+func TestParse(t *testing.T) {
+	for a := range names {
+		if got, ok := Parse(String(a)); !ok || got != a {
+			t.Errorf("%s: %#x, %v, want %#x", String(a), got, ok, a)
+		}
+	}
+	for _, a := range []Addr{0, 1, 0xd0100, AddrMask, Clockless, Clockless | 0x7ff} {
+		if got, ok := Parse(String(a)); !ok || got != a {
+			t.Errorf("%s: %#x, %v, want %#x", String(a), got, ok, a)
+		}
+	}
+	for _, s := range []string{"", "CHIP", "0x", "c:", "c:0x", "c:0xg", "12", "0x1000000", "0x-1", "0xc:1"} {
+		if a, ok := Parse(s); ok {
+			t.Errorf("%q is %#x", s, a)
+		}
+	}
+}
