@@ -84,6 +84,7 @@ func New(c Config) (*Device, error) {
 	d.flash.F = c.Flash
 	d.slave = spi.NewSlave(chip{d})
 	d.in.init(&d.profile)
+	d.out.base = outBase
 	d.hardReset(time.Time{})
 	return d, nil
 }

@@ -11,9 +11,10 @@ import (
 // request only while the data of a SEND wait for room in the socket. Spec host-bus 5.2, hif-messages 1.4, 1.6.
 type inbox struct {
 	slots   []inSlot
-	size    int // bytes of a buffer: the longest request and some slack for hosts that write one byte too many (2.11)
-	held    int // buffers that wait for a socket
-	granted int // the buffer that the host fills now, -1 for none
+	base    uint32 // where the first lies
+	size    int    // bytes of a buffer: the longest request and some slack for hosts that write one byte too many (2.11)
+	held    int    // buffers that wait for a socket
+	granted int    // the buffer that the host fills now, -1 for none
 	request hif.Request
 }
 
@@ -27,7 +28,7 @@ const bufferSlack = 8
 
 func (b *inbox) init(p *Profile) {
 	b.slots = make([]inSlot, p.SendBuffers+1) // one more, so that no control message is ever refused [HM-08]
-	b.granted = -1
+	b.granted, b.base = -1, inBase
 	b.size = max(hif.MaxLen+4, hif.HeaderLen+hif.TCPDataOffset+p.SendBytes) + bufferSlack
 }
 
@@ -40,15 +41,15 @@ func (b *inbox) reset() {
 }
 
 // addr is where buffer i lies. Never 0, and 4-byte aligned.
-func (b *inbox) addr(i int) uint32 { return inBase + uint32(i)*bufferGap }
+func (b *inbox) addr(i int) uint32 { return b.base + uint32(i)*bufferGap }
 
 // at returns the memory from address a to the end of its buffer, and the number of bytes to the next buffer; 0 if a
 // belongs to no buffer. Only buffers in use have memory.
 func (b *inbox) at(a uint32) ([]byte, int) {
-	if a < inBase || a >= inBase+uint32(len(b.slots))*bufferGap {
+	if a < b.base || a >= b.base+uint32(len(b.slots))*bufferGap {
 		return nil, 0
 	}
-	i, off := (a-inBase)/bufferGap, (a-inBase)%bufferGap
+	i, off := (a-b.base)/bufferGap, (a-b.base)%bufferGap
 	s := &b.slots[i]
 	if int(i) != b.granted || int(off) >= len(s.buf) {
 		return nil, int(bufferGap - off) // a buffer that was not granted is nobody's

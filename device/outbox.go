@@ -20,6 +20,7 @@ type outbox struct {
 	open  bool   // a message is posted and RX done has not come
 	op    hif.Op // of the posted message
 	turn  int    // the buffer of the posted message
+	base  uint32 // where the first buffer lies
 	bufs  [outBuffers][]byte
 	heard bool // the host has asked for something since the firmware started: only then may we talk [BD-14]
 }
@@ -65,15 +66,15 @@ func (o *outbox) reset() {
 }
 
 // addr is where buffer i lies.
-func (o *outbox) addr(i int) uint32 { return outBase + uint32(i)*bufferGap }
+func (o *outbox) addr(i int) uint32 { return o.base + uint32(i)*bufferGap }
 
 // at returns the memory from address a to the end of its buffer, and the number of bytes to the next one; 0 if a belongs
 // to no buffer. Messages stay readable after RX done until their buffer's turn comes again (BD-16, HM-13).
 func (o *outbox) at(a uint32) ([]byte, int) {
-	if a < outBase || a >= outBase+outBuffers*bufferGap {
+	if a < o.base || a >= o.base+outBuffers*bufferGap {
 		return nil, 0
 	}
-	i, off := (a-outBase)/bufferGap, (a-outBase)%bufferGap
+	i, off := (a-o.base)/bufferGap, (a-o.base)%bufferGap
 	if b := o.bufs[i]; int(off) < len(b) {
 		return b[off:], int(bufferGap - off)
 	}

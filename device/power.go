@@ -15,6 +15,7 @@ import (
 //	STOPPED ──────────▶ BOOT-ROM ───────────────────────────▶ FIRMWARE
 //	   ▲                   │                                      │
 //	   └───────────────────┴──── 0x1400 with bit 10 clear ◀───────┘
+//	                             (or 0x1118 with bit 0, when it is)
 type cpuState uint8
 
 const (
@@ -96,6 +97,15 @@ func (d *Device) stop(now time.Time) {
 	d.in.reset()
 	d.out.reset()
 	d.setIRQ(false)
+}
+
+// haltCPU stops the CPU for download mode or de-init. Spec host-bus 4.3, 4.4.
+func (d *Device) haltCPU(now time.Time) {
+	if d.cpu == cpuStopped {
+		return
+	}
+	d.trace(now, EventPower, 0, nil, "CPU stops")
+	d.stop(now)
 }
 
 // restartCPU begins at the boot ROM. Registers keep their values but for what the ROM writes.

@@ -115,6 +115,11 @@ func (c chip) WriteReg(now time.Time, a, v uint32) {
 		r.version = v
 	case reg.GlobalReset:
 		d.writeGlobalReset(now, v)
+	case reg.BootResetMux:
+		d.store(a, v)
+		if v&reg.MuxCPUByRegister != 0 && r.reset&reg.CPURun == 0 { // from now on bit 10 of 0x1400 rules the CPU
+			d.haltCPU(now)
+		}
 	case reg.IntrEnable:
 		r.intr = v
 		d.updateIRQ()
@@ -172,8 +177,7 @@ func (d *Device) writeGlobalReset(now time.Time, v uint32) {
 		d.globalReset(now)
 		return
 	case v&reg.CPURun == 0:
-		d.trace(now, EventPower, 0, nil, "CPU stops")
-		d.stop(now)
+		d.haltCPU(now)
 	case old&reg.CPURun == 0:
 		d.restartCPU(now)
 	}
