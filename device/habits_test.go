@@ -280,8 +280,9 @@ func initGo(s *scripted) { s.send(1, 0x50, []byte{0, 0, 0, 0}, nil, 0) }
 type downloader struct {
 	name string
 	habits
-	enter func(s *scripted)
-	flash func(access) *flashHost
+	running bool // enters from a running session too; the others trust a hard reset
+	enter   func(s *scripted)
+	flash   func(access) *flashHost
 }
 
 func downloaders() []downloader {
@@ -290,10 +291,10 @@ func downloaders() []downloader {
 		byName[h.name] = h
 	}
 	return []downloader{
-		{"W101", byName["19.5.2 (W101)"], downloadW101, vendorFlash},
-		{"19.7.7", byName["19.7.7"], downloadStock, vendorFlash},
-		{"LITE", byName["LITE"], downloadLite, liteFlash},
-		{"third-party Go driver", byName["third-party Go driver"], downloadGo, vendorFlash},
+		{"W101", byName["19.5.2 (W101)"], true, downloadW101, vendorFlash},
+		{"19.7.7", byName["19.7.7"], false, downloadStock, vendorFlash},
+		{"LITE", byName["LITE"], false, downloadLite, liteFlash},
+		{"third-party Go driver", byName["third-party Go driver"], false, downloadGo, vendorFlash},
 	}
 }
 

@@ -91,7 +91,8 @@ type scripted struct {
 	reading *incoming
 	inbox   []message
 	inside  func(m *incoming) // nested requests from a callback
-	held    []string          // what lazy reads have left open, for the log
+	held    []string          // what lazy reads have left open
+	keep    time.Duration     // for how long
 }
 
 // incoming is a message that is open.
@@ -689,13 +690,13 @@ func (s *scripted) callback(m *incoming) {
 	s.inbox = append(s.inbox, message{m.op, p})
 }
 
-// leaveOpen lets 3 s pass with a message open, in which a request goes out.
+// leaveOpen lets time pass with a message open, in which a request goes out.
 func (s *scripted) leaveOpen() {
 	s.t.Helper()
 	s.held = append(s.held, s.reading.op.String())
-	s.sleep(3 * time.Second)
+	s.sleep(s.keep)
 	s.send(1, 3, nil, nil, 0) // GET_RSSI
-	s.sleep(time.Second)
+	s.sleep(s.keep)
 }
 
 // receive reads a piece of the payload, with the checks of the driver (host-bus 5.4).
