@@ -284,3 +284,8 @@ func (n *Namespace) Unprivileged(f func() error) error {
 	}()
 	return <-done
 }
+
+// SetMTU sets how long a packet of an interface may be.
+func (n *Namespace) SetMTU(name string, mtu int) {
+	n.link("set MTU of", name, func(l netlink.Link) error { return netlink.LinkSetMTU(l, mtu) })
+}
