@@ -34,7 +34,8 @@ func (w *World) Run(ctx context.Context) error {
 func (w *World) arm(long time.Duration) (at time.Time, closed bool) {
 	w.Lock() // settles, and so does Unlock: but that would poke Run itself
 	defer w.mu.Unlock()
-	at = time.Now().Add(long)
+	w.base = time.Now()
+	at = w.base.Add(long)
 	if e := w.due.first(); e != nil && !w.virtual && e.at.Before(at) {
 		at = e.at
 	}

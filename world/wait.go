@@ -73,7 +73,9 @@ func (w *World) wait(q *sock.Waiters, until time.Time, woken bool) time.Time {
 	return w.now
 }
 
-// park gives the lock back until p is woken, and takes it again.
+// park gives the lock back until p is woken, and takes it again. The time is that of
+// whoever had the lock last, at the earliest that of the waking: it is not
+// worth a look at the clock.
 func (w *World) park(p *parked) {
 	w.settle()
 	late := false
@@ -89,8 +91,6 @@ func (w *World) park(p *parked) {
 	}
 	<-p.C
 	w.mu.Lock()
-	w.readClock()
-	w.settle()
 }
 
 // Wake implements sock.Owner: all calls that wait on q go on, in the order in
