@@ -57,7 +57,7 @@ type pair struct {
 func newPair() (*pair, error) {
 	p := &pair{now: time.Now()}
 	for i := range p.stacks {
-		s, err := newStack(i, func(_ time.Time, f []byte) { p.out[i].push(f) })
+		s, err := newStack(i, func(_ time.Time, f []byte) { p.out[i].push(f) }, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -68,9 +68,9 @@ func newPair() (*pair, error) {
 
 // newStack makes ours as it comes, but for the length of TIME-WAIT and for the
 // probing of the address.
-func newStack(i int, out func(time.Time, []byte)) (*stack.Stack, error) {
+func newStack(i int, out func(time.Time, []byte), touch func()) (*stack.Stack, error) {
 	s, err := stack.New(stack.Config{
-		MAC: wire.MAC{2, 0, 0, 0, 0, byte(i + 1)}, Rand: rand.NewPCG(uint64(i), 1), Output: out,
+		MAC: wire.MAC{2, 0, 0, 0, 0, byte(i + 1)}, Rand: rand.NewPCG(uint64(i), 1), Output: out, Touch: touch,
 		ACD: stack.ACD{Off: true, Announces: -1}, TCP: tcp.Config{MSL: timeWait / 2},
 	})
 	if err != nil {

@@ -55,7 +55,7 @@ func newCorePair() (*corePair, error) {
 	p.sides[1] = &side{in: ab, out: ba, wake: make(chan struct{}, 1)}
 	for i, d := range p.sides {
 		d.peer, d.now = p.sides[1-i], time.Now()
-		s, err := newStack(i, func(_ time.Time, f []byte) { d.out.push(f) })
+		s, err := newStack(i, func(_ time.Time, f []byte) { d.out.push(f) }, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -19,57 +19,70 @@ import (
 type netPair struct {
 	w     *world.World
 	nets  [2]stack.Net
-	link  *worldLink
+	link  *couple
 	end   context.CancelFunc
 	ended sync.WaitGroup
 }
 
-// worldLink carries frames between two stacks of a world: it is a machine that
-// is due as soon as there is a frame.
-type worldLink struct {
-	out   [2]frames
+// couple is two hosts and the link between them as one machine: its world looks
+// at one deadline instead of three.
+type couple struct {
 	hosts [2]*stack.Host
-	slots [2]*world.Slot
+	out   [2]frames
 	slot  *world.Slot
-	due   time.Time
+	now   time.Time
 }
 
-func (l *worldLink) Deadline() time.Time { return l.due }
+// Deadline is the past while there are frames on the link.
+func (l *couple) Deadline() time.Time {
+	if l.out[0].tail+l.out[1].tail > 0 {
+		return l.now
+	}
+	a, b := l.hosts[0].Deadline(), l.hosts[1].Deadline()
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
 
-func (l *worldLink) Advance(now time.Time) {
-	for i := range l.out {
-		for f := l.out[i].pop(); f != nil; f = l.out[i].pop() {
-			l.hosts[1-i].Stack.Input(now, f)
-			l.slots[1-i].Touch()
+// Advance carries frames until the link is quiet, and lets the hosts do what is due.
+func (l *couple) Advance(now time.Time) {
+	for busy := true; busy; {
+		busy = false
+		for i := range l.out {
+			for f := l.out[i].pop(); f != nil; f = l.out[i].pop() {
+				l.hosts[1-i].Stack.Input(now, f)
+				busy = true
+			}
 		}
 	}
-	if l.out[0].tail == 0 {
-		l.due = time.Time{}
-	}
-}
-
-func (l *worldLink) send(i int, now time.Time, f []byte) {
-	l.out[i].push(f)
-	if l.due.IsZero() {
-		l.due = now
-		l.slot.Touch()
+	for _, h := range l.hosts {
+		if d := h.Deadline(); !d.IsZero() && !d.After(now) {
+			h.Advance(now)
+		}
 	}
 }
 
 func newNetPair() (*netPair, error) {
-	p := &netPair{w: world.New(), link: &worldLink{}}
-	p.w.Lock()
-	p.link.slot = p.w.Add(p.link)
+	p := &netPair{w: world.New(), link: &couple{}}
+	now := p.w.Lock()
+	defer p.w.Unlock()
+	l := p.link
+	l.now = now
+	touch := func() {
+		if l.slot != nil {
+			l.slot.Touch()
+		}
+	}
 	for i := range p.nets {
-		s, err := newStack(i, func(now time.Time, f []byte) { p.link.send(i, now, f) })
+		s, err := newStack(i, func(_ time.Time, f []byte) { l.out[i].push(f); touch() }, touch)
 		if err != nil {
 			return nil, err
 		}
-		h := &stack.Host{Stack: s, Handle: stack.HandleSock}
-		p.link.hosts[i], p.link.slots[i] = h, p.w.Add(h)
+		l.hosts[i] = &stack.Host{Stack: s, Handle: stack.HandleSock}
 		p.nets[i] = stack.Net{Owner: p.w, Stack: s}
 	}
-	p.w.Unlock()
+	l.slot = p.w.Add(l)
 	ctx, end := context.WithCancel(context.Background())
 	p.end = end
 	p.ended.Go(func() { p.w.Run(ctx) })

@@ -168,7 +168,7 @@ func oursStacks() size {
 	return sizeOf(ours, n, func() (any, func(), error) {
 		all := make([]*stack.Stack, n)
 		for i := range all {
-			s, err := newStack(0, func(time.Time, []byte) {})
+			s, err := newStack(0, func(time.Time, []byte) {}, nil)
 			if err != nil {
 				return nil, nil, err
 			}
