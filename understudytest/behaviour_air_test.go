@@ -71,8 +71,8 @@ func (r *rig) tapAir() {
 		}
 		p := parsePacket(f.Data)
 		p.n, p.at, p.up = len(r.trace), now, f.From == understudytest.DeviceMAC
-		if !p.up && p.eth.Src == understudytest.DeviceMAC {
-			return // the access point passes a broadcast of the device on
+		if !p.up && p.eth.Src == understudytest.DeviceMAC || p.up && p.eth.Src != understudytest.DeviceMAC {
+			return // an access point passes a broadcast on
 		}
 		r.trace = append(r.trace, entry{at: now, pkt: p})
 		r.World.Wake(&r.q)

@@ -134,6 +134,15 @@ var clientCalls = map[string]func(c *driver.Client) []any{
 		s, err := c.SocketHook(driver.Stream, driver.Plain, func(driver.Socket, driver.Event) {})
 		return []any{err, s}
 	},
+	"ConfigDHCPServer": func(c *driver.Client) []any {
+		return []any{c.ConfigDHCPServer(netip.MustParsePrefix("192.168.5.1/24"), nil)}
+	},
+	"Mode":   func(c *driver.Client) []any { return []any{c.Mode()} },
+	"SetIEs": func(c *driver.Client) []any { return []any{c.SetIEs(driver.IEs{})} },
+	"StartAP": func(c *driver.Client) []any {
+		return []any{c.StartAP(driver.BSS{SSID: "x", Channel: 1}, driver.OpenAuth, nil)}
+	},
+	"StopAP":          func(c *driver.Client) []any { return []any{c.StopAP()} },
 	"StandbyFirmware": func(c *driver.Client) []any { v, err := c.StandbyFirmware(); return []any{err, v} },
 	"Time":            func(c *driver.Client) []any { return []any{c.Time(nil)} },
 	"UseDHCP":         func(c *driver.Client) []any { return []any{c.UseDHCP(nil)} },

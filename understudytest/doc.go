@@ -25,6 +25,9 @@
 // on and knows the names of all hosts of the bench. It is the time server too,
 // under the names that the device asks: see SetTime. It leads nowhere else.
 //
+// AddHost plugs computers into the cable, AddStation puts them on the air: a
+// station joins the access point, or the controller when that is one itself.
+//
 // # Faults
 //
 // LoseWiFi and RestoreWiFi switch the access point off and on, SetLink makes
