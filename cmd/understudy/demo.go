@@ -20,7 +20,7 @@ func newDemo(std stdio) *cobra.Command {
 		Use:   "demo",
 		Short: "A tour of the whole machine, in virtual time, without any network",
 		Long: `A tour of the whole machine: a controller is booted over its SPI bus, scans, joins
-a WPA2 network, gets an address, resolves names, pings, talks UDP and TCP, fetches
+a WPA2 network, gets an address and the time, resolves names, pings, talks UDP and TCP, fetches
 a page over a bad link, and survives the loss of the network. Everything is in
 this process: the host, the bus, the controller, the air, an access point and the
 hosts behind it. Time is virtual, so a minute of theirs takes a moment of ours.

@@ -78,9 +78,18 @@ func joinedHost(ctx context.Context, o *options, log io.Writer) (*host, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := h.join(ctx); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	return h, nil
+}
+
+// join joins the network.
+func (h *host) join(ctx context.Context) error {
+	o := h.o
 	ctx, stop := context.WithTimeout(ctx, o.timeout)
 	defer stop()
-	err = h.Join(ctx, driver.BSS{SSID: o.ssid}, o.auth())
+	err := h.Join(ctx, driver.BSS{SSID: o.ssid}, o.auth())
 	switch {
 	case errors.Is(err, driver.ErrAuthFail):
 		err = fmt.Errorf("%w (--passphrase)", err)
@@ -89,10 +98,7 @@ func joinedHost(ctx context.Context, o *options, log io.Writer) (*host, error) {
 	case errors.Is(err, context.DeadlineExceeded) && o.bus == "" && o.noDHCP() != "":
 		err = fmt.Errorf("%w\n%s", err, o.noDHCP())
 	}
-	if err != nil {
-		return nil, errors.Join(err, h.Close())
-	}
-	return h, nil
+	return err
 }
 
 // explain adds to a failure what the uplink knows about it.
@@ -100,7 +106,7 @@ func (h *host) explain(err error) error {
 	if err == nil || h.machine == nil {
 		return err
 	}
-	if hint := h.machine.hint(); hint != "" {
+	if hint := h.machine.hint(errors.Is(err, hostnet.ErrTimeUnknown)); hint != "" {
 		return fmt.Errorf("%w\n%s", err, hint)
 	}
 	return err

@@ -16,6 +16,7 @@ import (
 	"github.com/understudy-net/understudy/bus"
 	"github.com/understudy-net/understudy/device"
 	"github.com/understudy-net/understudy/device/flash"
+	"github.com/understudy-net/understudy/stack/sntp"
 	"github.com/understudy-net/understudy/uplink/user"
 	"github.com/understudy-net/understudy/wire"
 	"github.com/understudy-net/understudy/world"
@@ -38,6 +39,7 @@ type machine struct {
 
 	mu      sync.Mutex
 	refused map[user.Reason]user.Event // the latest of each reason
+	noTime  user.Event                 // the latest of the device's own requests for the time
 	log     io.Writer                  // nil: quiet
 	start   time.Time
 }
@@ -172,7 +174,11 @@ func seeder(seed uint64) func() rand.Source {
 // refuse hears of flows that the uplink did not carry.
 func (m *machine) refuse(e user.Event) {
 	m.mu.Lock()
-	m.refused[e.Reason] = e
+	if e.Proto == wire.ProtoUDP && e.Dst.Port() == sntp.Port {
+		m.noTime = e // has nothing to do with what most verbs do
+	} else {
+		m.refused[e.Reason] = e
+	}
 	m.mu.Unlock()
 	m.tell("uplink  %v", e)
 }
@@ -188,12 +194,19 @@ func (m *machine) tell(format string, args ...any) {
 	io.WriteString(m.log, line) // there is nobody to tell about a lost line
 }
 
-// hint says what the uplink knows about a failure, and what to do.
-func (m *machine) hint() string {
+// hint says what the uplink knows about a failure, and what to do. With noTime
+// the failure is that the device does not know the time.
+func (m *machine) hint(noTime bool) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if noTime && m.noTime.Dst.IsValid() {
+		if m.noTime.Reason == user.ReasonHost {
+			return closedHost(m.noTime)
+		}
+		return m.noTime.String()
+	}
 	if e, ok := m.refused[user.ReasonHost]; ok {
-		return fmt.Sprintf("%v\nthe loopback of this host is closed to the device; open it with --allow-host", e)
+		return closedHost(e)
 	}
 	for r := range user.ReasonFailed + 1 {
 		if e, ok := m.refused[r]; ok {
@@ -201,6 +214,10 @@ func (m *machine) hint() string {
 		}
 	}
 	return ""
+}
+
+func closedHost(e user.Event) string {
+	return fmt.Sprintf("%v\nthe loopback of this host is closed to the device; open it with --allow-host", e)
 }
 
 // Close ends the machine. It returns what went wrong with the capture.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/understudy-net/understudy/stack/sntp"
 )
 
 func TestMain(m *testing.M) {
@@ -21,7 +24,11 @@ func TestMain(m *testing.M) {
 // The scripts of testdata/script run the real command. Each has a web server on
 // the host's loopback at port $PORT, which serves 8 MiB of noise at /blob; they
 // are in the file $WORK/blob too.
+//
+// In the scripts [ntp] is true when the host's loopback has a time server, whose
+// clock is an hour ahead: that takes the right to listen on port 123.
 func TestScripts(t *testing.T) {
+	ntp := serveTime(t, time.Hour)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
@@ -44,8 +51,11 @@ func TestScripts(t *testing.T) {
 		},
 		// In the scripts [required] is true when a missing peer is to be a failure.
 		Condition: func(cond string) (bool, error) {
-			if cond == "required" {
+			switch cond {
+			case "required":
 				return os.Getenv("UNDERSTUDY_PEERS") == "require", nil
+			case "ntp":
+				return ntp, nil
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
@@ -53,6 +63,35 @@ func TestScripts(t *testing.T) {
 			"waitfor": waitFor,
 		},
 	})
+}
+
+// serveTime serves the time, with an offset, on port 123 of the loopback until the
+// test ends. It is false if that is not allowed, or somebody else does.
+func serveTime(t *testing.T, offset time.Duration) bool {
+	c, err := net.ListenPacket("udp4", "127.0.0.1:123")
+	if err != nil {
+		t.Log("no time server for the scripts:", err)
+		return false
+	}
+	done := make(chan struct{})
+	t.Cleanup(func() {
+		c.Close()
+		<-done
+	})
+	go func() {
+		defer close(done)
+		buf := make([]byte, 1500)
+		for {
+			n, from, err := c.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			if answer, ok := new(sntp.Server).Reply(time.Now().Add(offset), nil, buf[:n]); ok {
+				c.WriteTo(answer, from)
+			}
+		}
+	}()
+	return true
 }
 
 // waitFor waits until a file exists: waitfor FILE.

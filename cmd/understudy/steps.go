@@ -17,8 +17,10 @@ import (
 	"github.com/understudy-net/understudy/air"
 	"github.com/understudy-net/understudy/air/wifi"
 	"github.com/understudy-net/understudy/driver"
+	"github.com/understudy-net/understudy/driver/hostnet"
 	"github.com/understudy-net/understudy/understudytest"
 	"github.com/understudy-net/understudy/wire"
+	"github.com/understudy-net/understudy/world"
 )
 
 // steps is the tour, in order. Each goes on where the last one ended.
@@ -27,6 +29,7 @@ var steps = []step{
 	{"scan: which networks are there?", stepScan},
 	{"a wrong passphrase", stepWrongPassphrase},
 	{"join: WPA2 handshake, DHCP", stepJoin},
+	{"NTP: what time is it?", stepTime},
 	{"DNS: names, an alias, a name that is not there", stepResolve},
 	{"ping", stepPing},
 	{"UDP: a datagram there and back", stepUDP},
@@ -43,6 +46,9 @@ const (
 	aliasName = "web.demo.test"
 	pageSize  = 256 << 10
 )
+
+// demoTime is what the demo's time server says when the demo begins.
+var demoTime = time.Date(2031, 5, 6, 7, 0, 0, 0, time.UTC)
 
 var background = context.Background()
 
@@ -70,6 +76,7 @@ func (t *tour) furnish() error {
 	if err := t.addAccessPoint(); err != nil {
 		return err
 	}
+	t.SetTime(demoTime.Add(t.Now().Sub(world.Epoch)))
 	www := t.AddHost(wwwName)
 	if err := t.Names.SetAlias(aliasName, time.Minute, wwwName); err != nil {
 		return err
@@ -145,6 +152,31 @@ func stepJoin(t *tour) (string, error) {
 		return "", fmt.Errorf("link up %v, address %v, gateway %v", t.Client.LinkUp(), ip.Prefix, ip.Gateway)
 	}
 	return fmt.Sprintf("link is up, %v by DHCP for %v", ip.Prefix, ip.Lease), nil
+}
+
+// stepTime looks at the clock of the controller before and after the answer of
+// the time server, whose clock is years ahead of the demo's own.
+func stepTime(t *tour) (string, error) {
+	t.call("Net.Time(ctx): the controller asks %s by itself, so nothing has to be done but to wait", "time.nist.gov")
+	if _, err := t.Net.Time(background); !errors.Is(err, hostnet.ErrTimeUnknown) {
+		return "", fmt.Errorf("right after the join the controller's time was known, or the question failed: %v", err)
+	}
+	var got time.Time
+	err := hostnet.ErrTimeUnknown
+	for range 5 {
+		t.Sleep(time.Second)
+		if got, err = t.Net.Time(background); !errors.Is(err, hostnet.ErrTimeUnknown) {
+			break
+		}
+	}
+	if err != nil {
+		return "", err
+	}
+	want := demoTime.Add(t.Now().Sub(world.Epoch))
+	if d := got.Sub(want); d < -time.Second || d > time.Second {
+		return "", fmt.Errorf("the controller says %v, the time server %v", got, want)
+	}
+	return fmt.Sprintf("unknown at first, then the server's %v", got), nil
 }
 
 func stepResolve(t *tour) (string, error) {

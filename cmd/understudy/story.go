@@ -168,6 +168,13 @@ func describeMessage(e device.Event) string {
 		if m, err := hif.ParseIPConfig(e.Payload); err == nil {
 			return fmt.Sprintf("%v, gateway %v, DNS %v, lease %v", netip.AddrFrom4(m.IP), netip.AddrFrom4(m.Gateway), netip.AddrFrom4(m.DNS), time.Duration(m.Lease)*time.Second)
 		}
+	case hif.OpSysTime:
+		if m, err := hif.ParseSysTime(e.Payload); err == nil {
+			if m.Year == 0 {
+				return "not known"
+			}
+			return m.Time().String()
+		}
 	case hif.OpScanDone:
 		if m, err := hif.ParseScanDone(e.Payload); err == nil {
 			return fmt.Sprintf("%d found", m.Count)
