@@ -199,6 +199,20 @@ func (srv *server) echo(now time.Time, t *echoConn, buf []byte) {
 // join joins the bench's network in the form of the host's release, and returns the address from DHCP.
 func (s *scripted) join(passphrase string) netip.Addr {
 	s.t.Helper()
+	s.connectRequest(passphrase, false)
+	if m := s.await(20*time.Second, hif.OpStateChanged); m[0] != 1 {
+		s.t.Fatalf("%s: join: state %d, error %d", s.name, m[0], m[1])
+	}
+	m := s.await(20*time.Second, hif.OpDHCPConf)
+	if len(m) != s.dhcpLen {
+		s.t.Errorf("%s: DHCP_CONF % x, want %d bytes [HM-02]", s.name, m, s.dhcpLen)
+	}
+	return netip.AddrFrom4([4]byte(m))
+}
+
+// connectRequest is CONNECT or CONN.
+func (s *scripted) connectRequest(passphrase string, store bool) {
+	s.t.Helper()
 	security := byte(1)
 	if passphrase != "" {
 		security = 2
@@ -210,11 +224,17 @@ func (s *scripted) join(passphrase string) netip.Addr {
 		le.PutUint16(p[68:], 255)
 		copy(p[70:], ssid+"\x00")
 		p[103] = 1
+		if store {
+			p[103] = 0
+		}
 		s.must(s.send(1, 40, p, nil, 0), "CONNECT")
 	} else {
 		p := make([]byte, 48)
 		le.PutUint16(p, 44)
 		p[3], p[4] = 255, byte(len(ssid))
+		if store {
+			p[2] = 3
+		}
 		copy(p[5:], ssid)
 		p[44] = security
 		var auth []byte
@@ -228,14 +248,6 @@ func (s *scripted) join(passphrase string) netip.Addr {
 		}
 		s.must(s.send(1, 59, p, auth, 48), "CONN")
 	}
-	if m := s.await(20*time.Second, hif.OpStateChanged); m[0] != 1 {
-		s.t.Fatalf("%s: join: state %d, error %d", s.name, m[0], m[1])
-	}
-	m := s.await(20*time.Second, hif.OpDHCPConf)
-	if len(m) != s.dhcpLen {
-		s.t.Errorf("%s: DHCP_CONF % x, want %d bytes [HM-02]", s.name, m, s.dhcpLen)
-	}
-	return netip.AddrFrom4([4]byte(m))
 }
 
 func (s *scripted) must(ok bool, what string) {

@@ -144,7 +144,7 @@ func (d *Device) post(now time.Time) {
 		o.turn, o.op, o.open = i, op, true
 		n += hif.HeaderLen
 		hif.Header{Op: op, Len: n}.Append(o.bufs[i][:0])
-		d.regs.messageAt = o.addr(i)
+		d.regs.messageAt, d.regs.flashFresh = o.addr(i), false
 		d.regs.receive = hif.Notice{Pending: true, Size: n}.Word()
 		d.counters.Messages++
 		d.trace(now, EventMessage, op, o.bufs[i][hif.HeaderLen:n], "")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -738,19 +739,31 @@ func (m *incoming) rxDone() {
 // await handles interrupts until a message with the opcode has come.
 func (s *scripted) await(d time.Duration, op hif.Op) []byte {
 	s.t.Helper()
-	for waited := time.Duration(0); ; waited += time.Millisecond {
+	m, ok := s.wait(d, op)
+	if !ok {
+		s.t.Fatalf("%s: no %v within %v; there are %v", s.name, op, d, s.inbox)
+	}
+	return m.payload
+}
+
+// wait handles interrupts until a message with one of the opcodes has come, at most for d.
+func (s *scripted) wait(d time.Duration, ops ...hif.Op) (message, bool) {
+	s.t.Helper()
+	for waited := time.Duration(0); ; {
 		for s.interrupt() {
 			s.isr()
 		}
 		for i, m := range s.inbox {
-			if m.op == op {
+			if slices.Contains(ops, m.op) {
 				s.inbox = append(s.inbox[:i:i], s.inbox[i+1:]...)
-				return m.payload
+				return m, true
 			}
 		}
-		if waited > d {
-			s.t.Fatalf("%s: no %v within %v; there are %v", s.name, op, d, s.inbox)
+		if waited >= d {
+			return message{}, false
 		}
-		s.sleep(time.Millisecond)
+		step := min(max(waited/16, time.Millisecond), d-waited) // the longer it has taken, the less it matters
+		s.sleep(step)
+		waited += step
 	}
 }
