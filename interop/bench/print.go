@@ -10,10 +10,10 @@ import (
 func (r rowReport) print(w io.Writer) {
 	fmt.Fprintf(w, "%s  [%s; a unit is one %s; %s time]\n", r.Title, r.Key, r.Unit, r.Clock)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tw, "\ta unit\t±\tratio\tMbit/s\tallocs\tpackets\t")
+	fmt.Fprintf(tw, "\ta unit\t±\tratio\tMbit/s\tallocs\tpackets\t%s\t\n", map[string]string{"cpu": "by the clock", "wall": "CPU"}[r.Clock])
 	for i, x := range r.Results {
 		if x.Failure != "" {
-			fmt.Fprintf(tw, "%s\tfailed: %s\t\t\t\t\t\t\n", x.Name, x.Failure)
+			fmt.Fprintf(tw, "%s\tfailed: %s\t\t\t\t\t\t\t\n", x.Name, x.Failure)
 			continue
 		}
 		times := ""
@@ -28,8 +28,8 @@ func (r rowReport) print(w io.Writer) {
 		if v := r.rate(x); v > 0 {
 			rate = fmt.Sprintf("%.0f", v)
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%.0f%%\t%s\t%s\t%.2f\t%s\t%s\n", x.Name, nanos(x.Median.time(r.Clock == "wall")), 100*x.Spread, times, rate,
-			x.Median.Allocs, packets, x.Note)
+		fmt.Fprintf(tw, "%s\t%s\t%.0f%%\t%s\t%s\t%.2f\t%s\t%s\t%s\n", x.Name, nanos(x.Median.time(r.Clock == "wall")), 100*x.Spread, times, rate,
+			x.Median.Allocs, packets, nanos(x.Median.time(r.Clock != "wall")), x.Note)
 	}
 	tw.Flush()
 	for _, t := range r.Targets {
