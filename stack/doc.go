@@ -1,5 +1,5 @@
-// Package stack is one IPv4 host as a library: ARP, routes, ICMP, UDP and TCP sockets, DHCP and
-// DNS. It is a machine: Ethernet frames go in by a call and come out through a hook, time is an
+// Package stack is one IPv4 host as a library: ARP, routes, ICMP, UDP and TCP sockets, DHCP,
+// DNS and SNTP. It is a machine: Ethernet frames go in by a call and come out through a hook, time is an
 // argument, and nothing runs by itself. There is no goroutine, no lock and no clock in it, and from
 // the same calls follows the same behaviour, so a test or a simulation repeats exactly.
 //
@@ -48,6 +48,12 @@
 // SetAddr and UseDHCP get an address, which is probed on the link before it is used (RFC 5227). By
 // the RFC that takes 4 to 9 seconds; Config.ACD shortens it. The events Configured, AddressLost and
 // Conflict tell what became of it.
+//
+// # Time
+//
+// Sync asks servers for the time of day (SNTP), as soon as there is an address and once a day, and
+// the event Synced tells by how much it differs from the owner's clock. The stack itself never goes
+// by it. ServeNTP is the other side.
 //
 // # Gateways
 //
