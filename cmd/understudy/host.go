@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"syscall"
 
+	"github.com/understudy-net/understudy/board"
 	"github.com/understudy-net/understudy/bus"
 	"github.com/understudy-net/understudy/bus/remote"
 	"github.com/understudy-net/understudy/driver"
@@ -19,8 +21,9 @@ import (
 type host struct {
 	*hostnet.Net
 	o       *options
-	machine *machine // nil with --bus
-	client  *remote.Client
+	machine *machine  // nil with --bus
+	bus     io.Closer // with --bus
+	trace   *trace
 	driver  *driver.Driver
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
@@ -30,8 +33,11 @@ type host struct {
 func openHost(ctx context.Context, o *options, log io.Writer) (*host, error) {
 	h := &host{o: o}
 	port, err := h.openBus(ctx, log)
+	if err == nil {
+		port, h.trace, err = startTrace(o.trace, port)
+	}
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, h.Close())
 	}
 	run, cancel := context.WithCancel(context.Background())
 	h.cancel = cancel
@@ -55,6 +61,14 @@ func (h *host) openBus(ctx context.Context, log io.Writer) (bus.Port, error) {
 		h.machine = m
 		return m.port, nil
 	}
+	if strings.HasPrefix(h.o.bus, spiBus) {
+		p, err := board.Open(h.o.bus)
+		if err != nil {
+			return nil, err
+		}
+		h.bus = p
+		return p, nil
+	}
 	network, addr, err := busAddr(h.o.bus)
 	if err != nil {
 		return nil, err
@@ -68,7 +82,7 @@ func (h *host) openBus(ctx context.Context, log io.Writer) (bus.Port, error) {
 	case err != nil:
 		return nil, fmt.Errorf("bus %s: %w", h.o.bus, err)
 	}
-	h.client = c
+	h.bus = c
 	return c, nil
 }
 
@@ -120,11 +134,11 @@ func (h *host) Close() error {
 		h.wg.Wait()
 	}
 	var err error
-	if h.client != nil {
-		err = h.client.Close()
+	if h.bus != nil {
+		err = h.bus.Close()
 	}
 	if h.machine != nil {
 		err = errors.Join(err, h.machine.Close())
 	}
-	return err
+	return errors.Join(err, h.trace.Close())
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/understudy-net/understudy/board"
 	"github.com/understudy-net/understudy/device"
 	"github.com/understudy-net/understudy/driver"
 )
@@ -24,6 +25,7 @@ type options struct {
 	profile    string
 	pcap       string
 	flash      string
+	trace      string
 	allowHost  bool
 	seed       uint64
 	timeout    time.Duration
@@ -49,6 +51,7 @@ func (o *options) machine(c *cobra.Command) {
 	f.StringVar(&o.profile, "profile", "winc1500-19.7.7", "the chip to be: winc1500-19.7.7 or unlimited")
 	f.StringVar(&o.pcap, "pcap", "", "write what is on the air to `FILE`, as pcapng for Wireshark")
 	f.StringVar(&o.flash, "flash", "", "keep the flash of the chip in `FILE`, which is made if there is none")
+	f.StringVar(&o.trace, "trace", "", "write what passes on the bus to `FILE`, as text; passphrases too")
 	f.BoolVar(&o.allowHost, "allow-host", false, "let the device reach this host's loopback, as host.internal")
 	f.Uint64Var(&o.seed, "seed", 0, "seed of all randomness; 0: from the operating system")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "tell messages on the bus and refused flows, on standard error")
@@ -61,7 +64,7 @@ func (o *options) host(c *cobra.Command) {
 	f := c.Flags()
 	o.network(f)
 	o.machine(c)
-	f.StringVar(&o.bus, "bus", "", "use the device of \"understudy run\" at `ADDR`: unix:PATH or tcp:HOST:PORT")
+	f.StringVar(&o.bus, "bus", "", "use the device of \"understudy run\" at `ADDR`, unix:PATH or tcp:HOST:PORT, or a module, spi:/dev/spidev0.0,irq=PIN,reset=PIN[,en=PIN]")
 	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "time limit for joining and for each answer")
 	f.BoolVar(&o.json, "json", false, "print JSON, one object a line")
 	c.PreRunE = func(*cobra.Command, []string) error { return o.check() }
@@ -77,7 +80,7 @@ func complete(c *cobra.Command, flag string, values ...string) {
 // check finds mistakes in the values of flags, before anything starts.
 func (o *options) check() error {
 	if o.bus != "" {
-		if _, _, err := busAddr(o.bus); err != nil {
+		if err := checkBus(o.bus); err != nil {
 			return err
 		}
 		if o.pcap != "" {
@@ -124,6 +127,21 @@ func (o *options) auth() driver.Auth {
 		return driver.OpenAuth
 	}
 	return driver.WPA(o.passphrase)
+}
+
+// spiBus begins the address of a real module.
+const spiBus = "spi:"
+
+// checkBus checks where a host finds its bus.
+func checkBus(s string) error {
+	if strings.HasPrefix(s, spiBus) {
+		if _, err := board.Parse(s); err != nil {
+			return usagef("--bus: %w", err)
+		}
+		return nil
+	}
+	_, _, err := busAddr(s)
+	return err
 }
 
 // busAddr splits unix:PATH or tcp:HOST:PORT into network and address.

@@ -64,6 +64,11 @@ func serve(ctx context.Context, std stdio, o *options) (err error) {
 		return errors.Join(err, l.Close())
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
+	port, traced, err := startTrace(o.trace, m.port)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	defer func() { err = errors.Join(err, traced.Close()) }()
 	p := printer{std.out, o.json}
 	security := "WPA2"
 	if o.passphrase == "" {
@@ -82,7 +87,7 @@ func serve(ctx context.Context, std stdio, o *options) (err error) {
 	wg.Go(func() { m.watch(watching, std.err, asked) })
 	defer wg.Wait()
 	defer stop()
-	return remote.Serve(ctx, l, m.port) // closes l
+	return remote.Serve(ctx, l, port) // closes l
 }
 
 // listenBus listens at unix:PATH or tcp:HOST:PORT. A socket that a dead process

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// slowFile takes nothing before it is told to.
+type slowFile struct {
+	strings.Builder
+	gate   chan struct{}
+	fail   error
+	closed bool
+}
+
+func (f *slowFile) Write(p []byte) (int, error) {
+	<-f.gate
+	if f.fail != nil {
+		return 0, f.fail
+	}
+	return f.Builder.Write(p)
+}
+
+func (f *slowFile) Close() error {
+	f.closed = true
+	return nil
+}
+
+// A disk that does not keep up costs lines, and the file says how many.
+func TestTraceNeverWaits(t *testing.T) {
+	f := &slowFile{gate: make(chan struct{})}
+	tr := newTrace(f)
+	const sent = 3 * tracedLines
+	var wg sync.WaitGroup
+	for i := range 3 {
+		wg.Go(func() {
+			for j := range sent / 3 {
+				tr.line(fmt.Sprintf("%d %d", i, j))
+			}
+		})
+	}
+	wg.Wait() // although nothing was written
+	close(f.gate)
+	for len(tr.lines) > 0 { // until there is room
+	}
+	tr.line("the end")
+	if err := tr.Close(); err != nil {
+		t.Error(err)
+	}
+	tr.line("too late")
+	lines, lost := strings.Split(strings.TrimSpace(f.String()), "\n"), 0
+	note := lines[len(lines)-2]
+	if _, err := fmt.Sscanf(note, "# %d lines are missing", &lost); err != nil {
+		t.Fatalf("%q: %v", note, err)
+	}
+	if lines[len(lines)-1] != "the end" || len(lines)-2+lost != sent || lost < sent-tracedLines-2000 || !f.closed {
+		t.Errorf("%d lines written, %d lost, of %d; closed %v", len(lines), lost, sent, f.closed)
+	}
+}
+
+func TestTraceTellsFailures(t *testing.T) {
+	full := errors.New("disk full")
+	f := &slowFile{gate: make(chan struct{}), fail: full}
+	close(f.gate)
+	tr := newTrace(f)
+	for range 3 * tracedLines {
+		tr.line(strings.Repeat("x", 100))
+	}
+	if err := tr.Close(); !errors.Is(err, full) || !strings.HasPrefix(err.Error(), "--trace: ") || !f.closed {
+		t.Error(err)
+	}
+	if err := (*trace)(nil).Close(); err != nil {
+		t.Error(err)
+	}
+}
