@@ -86,7 +86,7 @@ func (s *Stack) fastUDP(now time.Time, b []byte) bool {
 		return false
 	}
 	u := s.lastUDP
-	if u == nil || u.local.port != local.port || u.connected || len(s.connected) > 0 || s.udpBound > 0 {
+	if u == nil || !u.isFor(local, remote, s) {
 		if u = s.findUDP(local, remote); u == nil {
 			return false
 		}
@@ -100,6 +100,19 @@ func (s *Stack) fastUDP(now time.Time, b []byte) bool {
 	s.at(now)
 	s.queueUDP(u, remote, local.ip, b[8], p[wire.UDPLen:n])
 	return true
+}
+
+// isFor reports whether findUDP would find u, as far as that can be told without a look-up.
+func (u *udpSock) isFor(local, remote endpoint, s *Stack) bool {
+	switch {
+	case u.connected:
+		return u.remote == remote && u.local == local
+	case len(s.connected) > 0:
+		return false
+	case u.local == local:
+		return true
+	}
+	return s.udpBound == 0 && u.local.port == local.port
 }
 
 // isClientPort reports whether datagrams between these ports may be for a machine of the stack; see
