@@ -123,6 +123,7 @@ func TestCC8_RecoveryByScoreboard(t *testing.T) {
 	+0 > . 2921:4381(1460) ack 1             # as pipe falls below cwnd, 7300
 	+0 > . 5841:7301(1460) ack 1
 	+0 < . 1:1(0) ack 1 win 65535 <sack 7301:13141 4381:5841 1461:2921>
+	+0 > P. 13141:14601(1460) ack 1          # nothing else to send: the rescue retransmission, once
 	+0 < . 1:1(0) ack 1 win 65535 <sack 7301:14601 4381:5841 1461:2921>
 	+0.1 < . 1:1(0) ack 2921 win 65535 <sack 7301:14601 4381:5841>
 	+0 < . 1:1(0) ack 5841 win 65535 <sack 7301:14601>

@@ -85,6 +85,9 @@ type Conn struct {
 	sent    Instant // when data were last sent
 	timedAt Instant // when the segment that ends at timed was sent; 0: none is timed
 	timed   uint32
+	tlpEnd  uint32   // TLP.end_seq (RFC 8985, 7.1), with flagTLP
+	dup     seqRange // data that came twice, with flagDup
+	ptoAt   Instant  // tail loss probe
 
 	tsRecent   uint32  // TS.Recent (RFC 7323, 4.3)
 	tsRecentAt Instant // when it was set
@@ -139,6 +142,10 @@ const (
 	flagBlocked                      // a Write was cut short
 	flagSynLost                      // our SYN or SYN,ACK was sent again
 	flagLimited                      // cwnd kept us from sending
+	flagDup                          // the next ACK tells that dup came twice
+	flagTailProbe                    // a tail loss probe is due
+	flagTLP                          // one was sent and its fate is not known
+	flagTLPResent                    // and it was no new data
 )
 
 func (c *Conn) has(f flags) bool { return c.flags&f != 0 }
@@ -252,6 +259,7 @@ func (c *Conn) die(cause Cause) Change {
 	c.state, c.cause = StateClosed, cause
 	c.rtxAt, c.ackAt, c.waitAt = 0, 0, 0
 	c.clear(flagAckNow | flagResend | flagProbe | flagKeepAlive)
+	c.endTLP()
 	c.snd.buf.Reset(&c.cfg.Pool)
 	c.sacked = nil
 	c.dropOutOfOrder()
@@ -275,7 +283,7 @@ func (c *Conn) Discard() {
 		return
 	}
 	c.state, c.ooo, c.sacked, c.opt = StateClosed, nil, nil, nil
-	c.rtxAt, c.ackAt, c.waitAt = 0, 0, 0
+	c.rtxAt, c.ackAt, c.waitAt, c.ptoAt = 0, 0, 0, 0
 	c.snd.buf.Reset(&c.cfg.Pool)
 	c.rcv.buf.Reset(&c.cfg.Pool)
 }

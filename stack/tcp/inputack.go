@@ -65,6 +65,9 @@ func (c *Conn) oldAck(seg *wire.TCP, n int, news bool) {
 		return
 	}
 	c.updateWindow(seg)
+	if c.has(flagTLP) {
+		c.onTLPAck(seg, n == 0 && !news)
+	}
 	// A duplicate ACK as RFC 5681, 2 defines it (CC-4), or one that SACKs something (RFC 6675, 2).
 	if !news && (n > 0 || seg.Flags.Has(wire.FIN) || !same) || c.flight() == 0 || c.has(flagPersist) {
 		return
@@ -130,12 +133,16 @@ func (c *Conn) newAck(now Instant, seg *wire.TCP) Change {
 	c.since = now
 	switch {
 	case c.flight() == 0:
-		c.rtxAt = 0 // RFC 6298, 5.2
-		c.clear(flagPersist | flagResend)
+		c.rtxAt, c.ptoAt = 0, 0 // RFC 6298, 5.2
+		c.clear(flagPersist | flagResend | flagTailProbe)
 		c.sacked = nil
 	case restart:
 		c.rtxAt = now.Add(c.rtt.rto()) // RFC 6298, 5.3
 		c.clear(flagPersist)
+		c.schedulePTO(now)
+	}
+	if c.has(flagTLP) {
+		c.onTLPAck(seg, false)
 	}
 	return c.freeAcked(ack)
 }

@@ -27,6 +27,11 @@ func (c *Conn) takeData(now Instant, seq uint32, data []byte) Change {
 		if c.ooo == nil {
 			c.ooo = &reassembly{}
 		}
+		if r := (seqRange{seq, seq + uint32(len(data))}); c.has(flagSACK) {
+			if _, had := c.ooo.covering(r); had {
+				c.noteDuplicate(r.left, r.right)
+			}
+		}
 		c.ooo.add(&c.cfg.Pool, &c.rcv.buf, c.rcv.nxt, seq, data)
 		return 0
 	}

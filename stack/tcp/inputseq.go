@@ -89,6 +89,9 @@ func (c *Conn) unacceptable(now Instant, seg *wire.TCP, n int) {
 		c.set(flagAckNow)
 		return
 	}
+	if n > 0 && wire.SeqLEQ(seg.Seq+uint32(n), c.rcv.nxt) && c.rcv.nxt-seg.Seq < 1<<30 {
+		c.noteDuplicate(seg.Seq, seg.Seq+uint32(n))
+	}
 	if n > 0 || seg.Flags.Has(wire.FIN) || c.allowChallenge(now) {
 		c.set(flagAckNow)
 	}
@@ -101,6 +104,7 @@ func (c *Conn) trim(seg *wire.TCP, data *[]byte, wnd uint32) {
 			return // an old SYN: the fourth step challenges it
 		}
 		k := min(before, uint32(len(*data)))
+		c.noteDuplicate(seg.Seq, seg.Seq+k)
 		*data = (*data)[k:]
 		seg.Seq += k
 		c.set(flagAckNow) // it was a repetition, our ACK may be lost

@@ -31,6 +31,17 @@ func (c *Conn) Output(now Instant, b []byte) int {
 	if n := c.outputData(now, b); n > 0 {
 		return n
 	}
+	if c.has(flagTailProbe) {
+		c.clear(flagTailProbe)
+		if n := c.outputTailProbe(now, b); n > 0 {
+			return n
+		}
+	}
+	if c.recovering() {
+		if n := c.outputRescue(now, b); n > 0 {
+			return n
+		}
+	}
 	if c.has(flagProbe) {
 		c.clear(flagProbe)
 		if n := c.outputProbe(now, b); n > 0 {
@@ -103,6 +114,9 @@ func (c *Conn) onSent(now Instant, seq, n uint32) {
 		}
 		c.clear(flagPersist)
 		c.rtxAt = now.Add(c.rtt.rto()) // RFC 6298, 5.1
+	}
+	if seq+n == c.snd.nxt {
+		c.schedulePTO(now)
 	}
 	c.sent = now
 }

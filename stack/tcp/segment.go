@@ -42,7 +42,7 @@ func (c *Conn) emit(now Instant, b []byte, seq uint32, f wire.TCPFlags, n int) i
 			acc += swapped(0x0101080a) + swapped(val) + swapped(ecr)
 			hlen += tsLen
 		}
-		if c.ooo != nil && c.ooo.n > 0 && c.has(flagSACK) {
+		if c.has(flagSACK) && (c.ooo != nil || c.has(flagDup)) {
 			// As many blocks as fit beside the other options, and beside the data (MUST-16).
 			room := min(MaxHeader-hlen, wire.TCPMinLen+int(c.mss)-n-hlen)
 			o, sum := c.putSACK(b[hlen:], room)

@@ -11,7 +11,7 @@ func (c *Conn) Deadline() Instant {
 		d = min(d, c.giveUpAt())
 	}
 	d = earlier(d, c.ackAt)
-	d = earlier(d, c.waitAt)
+	d = earlier(earlier(d, c.waitAt), c.ptoAt)
 	if c.opt != nil {
 		d = earlier(d, c.keepAliveAt())
 	}
@@ -73,6 +73,9 @@ func (c *Conn) Advance(now Instant) Change {
 	if c.rtxAt != 0 && (c.rtxAt <= now || c.giveUpAt() <= now) {
 		change |= c.rtxExpired(now)
 	}
+	if c.ptoAt != 0 && c.ptoAt <= now {
+		c.ptoExpired(now)
+	}
 	if c.ackAt != 0 && c.ackAt <= now {
 		c.ackAt = 0
 		c.set(flagAckNow)
@@ -117,6 +120,7 @@ func (c *Conn) rtxExpired(now Instant) Change {
 	} else {
 		c.set(flagSynLost)
 	}
+	c.endTLP()
 	c.sacked = nil        // the receiver may have dropped what it SACKed (RFC 2018, 8; SACK-3)
 	c.snd.pos = c.snd.una // go back N: the rest follows in slow start
 	if c.tries == r1 {
