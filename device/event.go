@@ -18,7 +18,7 @@ const (
 	EventRefused                   // a request for a buffer got address 0; Op and Text say which
 	EventDropped                   // a request had no effect; Text says why
 	EventPower                     // reset, power, CPU: Text says what
-	EventFirmware                  // the firmware runs; Text says its version and that of the host
+	EventFirmware                  // the firmware runs, and Text says its version and that of the host; or it is an access point
 	EventFlash                     // the flash has no image to run, or fails: Text says what
 )
 

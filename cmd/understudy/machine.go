@@ -23,8 +23,10 @@ import (
 )
 
 // machine is everything from the bus to the real network, on the wall clock: a
-// device, the air, an access point and its uplink.
+// device, the air, an access point and its uplink. For a device in Soft-AP mode
+// it is without the last two.
 type machine struct {
+	seeds   func() rand.Source
 	w       *world.World
 	air     *air.Air
 	ap      *wifi.AccessPoint
@@ -72,6 +74,7 @@ func newMachine(o *options, log io.Writer) (*machine, error) {
 
 func (m *machine) build(o *options, profile device.Profile) error {
 	seeds := seeder(o.seed)
+	m.seeds = seeds
 	if err := m.buildAir(o, seeds); err != nil {
 		return err
 	}
@@ -88,7 +91,11 @@ func (m *machine) build(o *options, profile device.Profile) error {
 	if o.pcap == "" {
 		return nil
 	}
-	c, err := startCapture(m.w, m.air, apMAC, o.pcap)
+	bssid := apMAC
+	if o.softAP {
+		bssid = machineMAC
+	}
+	c, err := startCapture(m.w, m.air, bssid, o.pcap)
 	m.capture = c
 	return err
 }
@@ -98,6 +105,10 @@ func (m *machine) buildAir(o *options, seeds func() rand.Source) error {
 	now := m.w.Lock()
 	m.air = air.New(air.Config{Rand: seeds()})
 	m.air.OnSend = m.w.Add(m.air).Touch
+	if o.softAP {
+		m.w.Unlock()
+		return nil
+	}
 	var slot *world.Slot
 	ap, err := wifi.NewAccessPoint(wifi.APConfig{
 		Air: m.air, MAC: apMAC, Rand: seeds(), Channel: apChannel,

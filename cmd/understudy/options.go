@@ -27,6 +27,7 @@ type options struct {
 	flash      string
 	trace      string
 	allowHost  bool
+	softAP     bool // the device is to be the only access point
 	seed       uint64
 	timeout    time.Duration
 	json       bool
