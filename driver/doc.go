@@ -35,9 +35,10 @@
 // 7 TCP and 4 UDP sockets, 1400 bytes a send, unless a device of ours whose
 // profile has more says so (Client.Limits); one receive request outstanding a
 // socket, names of at most 63 characters, 4 resolver requests at a time. IPv4
-// only. Power-saving modes, Soft-AP, TLS sockets, firmware updates, flash
-// access and the enterprise modes are not part of this version: their functions
-// are absent, and a socket configured for TLS is refused with ErrUnsupported.
+// only. Power-saving modes, web provisioning on the Soft-AP, TLS sockets, firmware
+// updates, flash access and the enterprise modes are not part of this version:
+// their functions are absent, and a socket configured for TLS is refused with
+// ErrUnsupported.
 //
 // The behaviour is that of the driver document with its "ours" variants, see
 // spec/driver-api.md; numbers such as SOC-10 in comments and tests are of its

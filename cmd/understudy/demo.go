@@ -20,10 +20,11 @@ func newDemo(std stdio) *cobra.Command {
 		Use:   "demo",
 		Short: "A tour of the whole machine, in virtual time, without any network",
 		Long: `A tour of the whole machine: a controller is booted over its SPI bus, scans, joins
-a WPA2 network, gets an address and the time, resolves names, pings, talks UDP and TCP, fetches
-a page over a bad link, and survives the loss of the network. Everything is in
-this process: the host, the bus, the controller, the air, an access point and the
-hosts behind it. Time is virtual, so a minute of theirs takes a moment of ours.
+a WPA2 network, gets an address and the time, resolves names, pings, talks UDP and
+TCP, fetches a page over a bad link, survives the loss of the network, and is an
+access point itself in the end. Everything is in this process: the host, the bus,
+the controller, the air, an access point and the hosts behind it. Time is virtual,
+so a minute of theirs takes a moment of ours.
 
 Each step is verified; the exit code is 0 only if all held.`,
 		Args: argCount(0, "no arguments"),

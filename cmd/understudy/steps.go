@@ -38,6 +38,7 @@ var steps = []step{
 	{"a TCP server on the controller", stepServer},
 	{"the network is lost, and comes back", stepLoss},
 	{"leave", stepLeave},
+	{"Soft-AP: the controller is the access point", stepSoftAP},
 }
 
 // What the demo's network offers.

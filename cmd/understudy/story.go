@@ -220,6 +220,10 @@ func describeRequest(e device.Event) string {
 		if m, err := hif.ParseConnect(e.Payload); err == nil {
 			return fmt.Sprintf("%s, %v", printable(m.SSID), m.Security)
 		}
+	case hif.OpEnableAP:
+		if m, err := hif.ParseAPConfig(e.Payload); err == nil {
+			return fmt.Sprintf("%s, channel %d, %v, %v", printable(m.SSID), m.Channel, m.Security, netip.AddrFrom4(m.IP))
+		}
 	case hif.OpDNSResolve:
 		if m, err := hif.ParseDNSResolve(e.Payload); err == nil {
 			return m.Name

@@ -9,6 +9,10 @@
 //	err := n.Join(ctx, driver.BSS{SSID: "cafe"}, driver.WPA("secret passphrase"))
 //	c, err := n.DialContext(ctx, "tcp", "example.com:80")
 //
+// After driver.Client.StartAP the controller is an access point: the same calls
+// serve its stations and reach them, WaitLink returns at once, and StopAP ends
+// connections and listeners.
+//
 // # Who pumps
 //
 // On the wall clock, and in a synctest bubble, Driver.Run is the pump. In a
