@@ -55,7 +55,7 @@ var peerMAC = wire.MAC{2, 0, 0, 0, 0, 9}
 
 // scriptConf is the configuration of scripts: no option but MSS, unless asked for.
 func scriptConf() Config {
-	return Config{TCP: tcp.Config{NoTimestamps: true, NoWindowScale: true, NoSACK: true}}
+	return Config{TCP: tcp.Config{NoTimestamps: true, NoWindowScale: true, NoSACK: true, Congestion: tcp.NewReno}}
 }
 
 // lone makes a stack with an address and a neighbour that it knows, addrB.

@@ -55,7 +55,7 @@ func newBadLink(seed uint64, imp impairments, traced bool) *badLink {
 			MAC: wire.MAC{2, 0, 0, 0, 0, byte(i + 1)}, Rand: rand.NewPCG(seed, uint64(i)),
 			ACD:    ACD{Off: true, Announces: -1},
 			Output: func(now time.Time, f []byte) { l.send(1-i, f) },
-			TCP:    tcp.Config{NoTimestamps: seed%3 == 1, NoWindowScale: seed%5 == 2, NoSACK: seed%7 == 3},
+			TCP:    tcp.Config{NoTimestamps: seed%3 == 1, NoWindowScale: seed%5 == 2, NoSACK: seed%7 == 3, Congestion: tcp.Congestion(seed % 4 / 3)},
 		})
 		if err != nil {
 			panic(err)

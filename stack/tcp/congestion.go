@@ -1,8 +1,13 @@
 package tcp
 
-import "github.com/understudy-net/understudy/wire"
+import (
+	"time"
 
-// congestion decides how much may be in flight: Reno (RFC 5681) with NewReno's recovery (RFC 6582).
+	"github.com/understudy-net/understudy/wire"
+)
+
+// congestion decides how much may be in flight: slow start and Reno's congestion avoidance (RFC
+// 5681), or that of cubic, with NewReno's recovery (RFC 6582).
 // Its methods say what happened. All windows are in bytes.
 type congestion struct {
 	cwnd, ssthresh uint32
@@ -11,6 +16,8 @@ type congestion struct {
 	dupAcks        uint8
 	fast           bool // in fast recovery
 	partial        bool // a partial ACK has come in this recovery
+	algorithm      Congestion
+	cubic          *cubic // made at the first loss
 }
 
 const dupThresh = 3 // duplicate ACKs that mean a loss (RFC 5681, 3.2)
@@ -27,11 +34,16 @@ func (g *congestion) onOpen(mss uint32, synLost bool) {
 
 func initialWindow(mss uint32) uint32 { return min(10*mss, max(2*mss, 14600)) }
 
-// onAck grows cwnd when n bytes were newly acknowledged outside of recovery. limited says that cwnd
+// onAck grows cwnd when n bytes were newly acknowledged outside of recovery, in a round trip of
+// about rtt. limited says that cwnd
 // was what kept us from sending more; it does not grow for a sender that does not use it (RFC 5681,
 // 3.1; RFC 7661, 4).
-func (g *congestion) onAck(n, mss uint32, limited bool) {
+func (g *congestion) onAck(now Instant, rtt time.Duration, n, mss uint32, limited bool) {
 	g.dupAcks = 0
+	if g.cwnd >= g.ssthresh && g.cubic != nil {
+		g.cwnd = min(g.cubic.onAck(now, rtt, g.cwnd, n, mss, limited), maxCwnd)
+		return
+	}
 	if !limited {
 		return
 	}
@@ -50,9 +62,18 @@ func (g *congestion) onAck(n, mss uint32, limited bool) {
 
 const maxCwnd = 1 << 29
 
-// onLoss halves the window for a loss found with flight bytes outstanding (RFC 5681, equation 4).
-func (g *congestion) onLoss(flight, mss, nxt uint32) {
-	g.ssthresh = max(flight/2, 2*mss)
+// onLoss reduces the window for a loss found with flight bytes outstanding (RFC 5681, equation 4; RFC
+// 9438, 4.6).
+func (g *congestion) onLoss(flight, mss, nxt uint32, timeout bool) {
+	share := flight / 2
+	if g.algorithm == CUBIC {
+		if g.cubic == nil {
+			g.cubic = &cubic{}
+		}
+		g.cubic.onLoss(min(g.cwnd, max(flight, mss)), timeout)
+		share = beta(flight)
+	}
+	g.ssthresh = max(share, 2*mss)
 	g.recover = nxt
 	g.acked = 0
 }
@@ -76,7 +97,7 @@ func (g *congestion) onDupAck(una, nxt, flight, mss uint32) bool {
 
 // onLost begins fast recovery (RFC 5681, 3.2, steps 2 and 3).
 func (g *congestion) onLost(flight, mss, nxt uint32) {
-	g.onLoss(flight, mss, nxt)
+	g.onLoss(flight, mss, nxt, false)
 	g.cwnd = g.ssthresh + dupThresh*mss
 	g.fast, g.partial = true, false
 }
@@ -112,7 +133,7 @@ func (g *congestion) onRecoveryAck(ack, n, flight, mss uint32) (resend, restart 
 // timed out before: ssthresh is halved only once.
 func (g *congestion) onTimeout(flight, mss, nxt uint32, repeated bool) {
 	if !repeated {
-		g.onLoss(flight, mss, nxt)
+		g.onLoss(flight, mss, nxt, true)
 	}
 	g.recover = nxt
 	g.cwnd, g.acked, g.dupAcks, g.fast = mss, 0, 0, false

@@ -33,6 +33,7 @@ type Config struct {
 	NoTimestamps   bool          // do not offer timestamps (RFC 7323)
 	NoWindowScale  bool          // do not offer window scaling (RFC 7323)
 	NoSACK         bool          // do not offer selective acknowledgments (RFC 2018)
+	Congestion     Congestion    // how cwnd grows and shrinks; 0: CUBIC
 }
 
 func or[T int | time.Duration](v, def T) T {
@@ -168,7 +169,7 @@ func (c *Conn) init(cfg *Config, p Params) {
 	*c = Conn{cfg: cfg, pseudo: p.Pseudo, iss: p.ISS, mss: p.MSS, rcvMSS: p.MSS, tsOffset: p.TSOffset}
 	c.ports = uint32(p.LocalPort)<<16 | uint32(p.RemotePort)
 	c.snd.una, c.snd.nxt, c.snd.pos, c.snd.base = p.ISS, p.ISS, p.ISS, p.ISS+1
-	c.cc.recover = p.ISS
+	c.cc.recover, c.cc.algorithm = p.ISS, cfg.Congestion
 	c.snd.limit = uint32(min(max(or(cfg.SendBuffer, 64<<10), minBuffer), MaxRing))
 	c.rcv.limit = uint32(min(max(or(cfg.RecvBuffer, 64<<10), minBuffer), MaxRing))
 	c.challenges = challengeBurst
@@ -282,7 +283,7 @@ func (c *Conn) Discard() {
 	if c.cfg == nil {
 		return
 	}
-	c.state, c.ooo, c.sacked, c.opt = StateClosed, nil, nil, nil
+	c.state, c.ooo, c.sacked, c.opt, c.cc.cubic = StateClosed, nil, nil, nil, nil
 	c.rtxAt, c.ackAt, c.waitAt, c.ptoAt = 0, 0, 0, 0
 	c.snd.buf.Reset(&c.cfg.Pool)
 	c.rcv.buf.Reset(&c.cfg.Pool)

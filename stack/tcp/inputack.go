@@ -127,7 +127,7 @@ func (c *Conn) newAck(now Instant, seg *wire.TCP) Change {
 			c.set(flagResend)
 		}
 	default:
-		c.cc.onAck(n, c.segMSS(), limited)
+		c.cc.onAck(now, c.rtt.srtt, n, c.segMSS(), limited)
 	}
 	c.tries = 0
 	c.since = now

@@ -177,12 +177,12 @@ func TestCongestionAvoidance(t *testing.T) {
 	// CC-2: one segment for each round trip, without extras (RFC 2525, 2.4).
 	g := congestion{cwnd: 14600, ssthresh: 14600}
 	for range 10 { // one window
-		g.onAck(1460, 1460, true)
+		g.onAck(1, 0, 1460, 1460, true)
 	}
 	if g.cwnd != 16060 {
 		t.Fatal(g.cwnd)
 	}
-	g.onAck(100000, 1460, false)
+	g.onAck(1, 0, 100000, 1460, false)
 	if g.cwnd != 16060 {
 		t.Fatal("grew without being used")
 	}

@@ -80,7 +80,7 @@ func (c *Conn) onTLPAck(seg *wire.TCP, duplicate bool) {
 		// Case 2: no word of a second copy, so the first one was lost and the probe repaired it.
 		// The network must not go unheard for that.
 		if !c.cc.fast {
-			c.cc.onLoss(max(c.flight(), c.cc.cwnd/2), c.segMSS(), c.snd.nxt)
+			c.cc.onLoss(max(c.flight(), c.cc.cwnd/2), c.segMSS(), c.snd.nxt, false)
 			c.cc.cwnd = min(c.cc.cwnd, c.cc.ssthresh)
 		}
 	case duplicate: // case 3: both copies were acknowledged
