@@ -27,10 +27,12 @@ var (
 	ErrNoServers = errors.New("no DNS server is known")
 	// ErrInvalidName: the name cannot be one of a host.
 	ErrInvalidName = errors.New("invalid host name")
-	// ErrBusy: too many names are being resolved; try again after a result.
+	// ErrBusy: too many names are being resolved, or questions wait for an answer; try again later.
 	ErrBusy = errors.New("too many names are being resolved")
 	// ErrCanceled: the resolver was stopped.
 	ErrCanceled = errors.New("resolver stopped")
+	// ErrNotQuery: what a client sent is too short for a query, or a response.
+	ErrNotQuery = errors.New("not a DNS query")
 )
 
 // Error says which name was not resolved and why. Err is one of the package's variables.

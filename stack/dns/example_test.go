@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"time"
 
+	"golang.org/x/net/dns/dnsmessage"
+
 	"github.com/understudy-net/understudy/stack/dns"
 )
 
@@ -68,17 +70,21 @@ func ExampleForwarder() {
 
 	f := dns.NewForwarder(dns.ForwarderConfig{})
 	client := netip.AddrPortFrom(netip.MustParseAddr("10.0.0.2"), port)
-	f.Input(now, client, query)
+	if err := f.Input(now, client, query); err != nil {
+		fmt.Println(err)
+		return
+	}
 	q, _ := f.NextEvent()
-	fmt.Println("looking up", q.Name)
+	fmt.Println("looking up", q.Name, q.Type)
 	now = now.Add(300 * time.Millisecond)
-	f.Answer(now, q.ID, []netip.Addr{netip.MustParseAddr("192.0.2.80")}, time.Minute, nil)
-	reply, dst, _ := f.Output(now, nil)
+	found := []dnsmessage.ResourceBody{&dnsmessage.AResource{A: [4]byte{192, 0, 2, 80}}}
+	f.Answer(now, q.ID, found, time.Minute, nil)
+	reply, dst, _, _ := f.Output(now, nil)
 
 	resolver.Input(now, to, dst.Port(), reply)
 	r, _ := resolver.NextEvent()
 	fmt.Println(r.Name, r.Addrs)
 	// Output:
-	// looking up www.example
+	// looking up www.example TypeA
 	// www.example [192.0.2.80]
 }

@@ -2,7 +2,6 @@ package dns
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -10,66 +9,43 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// ForwarderConfig bounds a forwarder. The zero value works.
-type ForwarderConfig struct {
-	// Pending is the number of questions that wait for the owner's answer; what comes beyond is refused. Default 256.
-	Pending int
-	// Timeout is how long the owner may take; then the client is told of a server failure. Default 10 s.
-	Timeout time.Duration
-}
+// Bounds of a forwarder.
+const (
+	maxOutgoing = 64 // replies over UDP that wait for the owner to send them
+	maxRecords  = 64 // in one reply
+)
 
-// Query is a client's question for the IPv4 addresses of a name.
-type Query struct {
-	ID   uint64 // for Answer
-	Name string // in lower case, without a dot at its end; a valid host name
-	From netip.AddrPort
-}
-
-// ForwarderCounters say what a forwarder did.
-type ForwarderCounters struct {
-	Queries   uint64 // valid ones, repetitions included
-	Forwarded uint64 // to the owner
-	Answered  uint64 // by the owner
-	Timeouts  uint64
-	Refused   uint64 // too many pending
-	NoData    uint64 // other types, answered without the owner
-	Errors    uint64 // malformed, not implemented
-	Dropped   uint64 // not a query, or reply queue full
-}
-
-// maxOutgoing bounds the replies that wait for the owner to send them.
-const maxOutgoing = 64
-
-// Forwarder stands between clients on one side and a resolver that its owner has, usually the operating system's, on the other. It is
-// a machine:
-//
-//	f.Input(now, from, payload)        // a datagram for port 53
-//	q, ok := f.NextEvent()             // a question: look q.Name up, later say
-//	f.Answer(now, q.ID, addrs, ttl, nil)
-//	payload, to, ok := f.Output(now, buf)
-//
-// Questions for IPv6 addresses and HTTPS records, which clients ask along with A, are told that there are none; other
-// types are not implemented.
+// Forwarder stands between clients on one side and a resolver that its owner has, usually the operating system's, on the
+// other. The package's comment shows how it is used.
 type Forwarder struct {
 	c        ForwarderConfig
 	next     uint64
 	pending  []pendingQuery // in the order of arrival, so of their ends too
-	events   []Query
 	out      []outgoing
-	due      time.Time
 	counters ForwarderCounters
 }
 
+// pendingQuery is a question that the owner has to answer. It holds its place until he has, even if the client was told of the
+// time-out: so Pending bounds the owner's work as well.
 type pendingQuery struct {
-	id   uint64
-	from netip.AddrPort
-	q    request
-	end  time.Time
+	Query
+	client
+	q       request
+	arrived time.Time
+	asked   bool // NextEvent gave it out
+	expired bool // the client has been told
+}
+
+// client is where a reply goes.
+type client struct {
+	addr   netip.AddrPort
+	stream any // nil: by UDP
 }
 
 type outgoing struct {
 	m  []byte
-	to netip.AddrPort
+	to client
+	at time.Time // since when it waits
 }
 
 // NewForwarder makes a forwarder.
@@ -80,152 +56,190 @@ func NewForwarder(c ForwarderConfig) *Forwarder {
 	if c.Timeout <= 0 {
 		c.Timeout = 10 * time.Second
 	}
+	if c.Local == nil {
+		c.Local = new(Server)
+	}
 	return &Forwarder{c: c}
 }
 
 // Counters returns the counters since NewForwarder.
-func (f *Forwarder) Counters() ForwarderCounters { return f.counters }
-
-// Input takes a datagram from a client.
-func (f *Forwarder) Input(now time.Time, from netip.AddrPort, payload []byte) {
-	q, ok := parseRequest(payload)
-	if !ok {
-		f.counters.Dropped++
-		return
-	}
-	name := text(&q.question.Name)
-	switch {
-	case q.rcode != dnsmessage.RCodeSuccess:
-		f.counters.Errors++
-		f.reply(now, from, &q, reply{rcode: q.rcode})
-	case q.question.Type == dnsmessage.TypeAAAA || q.question.Type == dnsmessage.TypeHTTPS:
-		f.counters.Queries++
-		f.counters.NoData++
-		f.reply(now, from, &q, reply{})
-	case q.question.Type != dnsmessage.TypeA:
-		f.counters.Errors++
-		f.reply(now, from, &q, reply{rcode: dnsmessage.RCodeNotImplemented})
-	case !validName(name):
-		f.counters.Queries++
-		f.reply(now, from, &q, reply{rcode: dnsmessage.RCodeNameError})
-	default:
-		f.counters.Queries++
-		f.forward(now, from, &q, name)
-	}
+func (f *Forwarder) Counters() ForwarderCounters {
+	f.counters.Pending = len(f.pending)
+	return f.counters
 }
 
-func (f *Forwarder) forward(now time.Time, from netip.AddrPort, q *request, name string) {
+// Input takes a datagram from a client. The error is [ErrNotQuery] or [ErrBusy] if nothing will be answered.
+func (f *Forwarder) Input(now time.Time, from netip.AddrPort, payload []byte) error {
+	return f.input(now, client{addr: from}, payload)
+}
+
+// InputStream takes a message, without its length, that came over TCP. Output returns the reply with stream, which is not nil and
+// comparable. A stream may bring its next message before it had the reply to the last (RFC 7766, 6.2.1.1). The error is
+// [ErrNotQuery], and no reply follows; or [ErrBusy], and the reply is a server failure.
+func (f *Forwarder) InputStream(now time.Time, from netip.AddrPort, stream any, message []byte) error {
+	return f.input(now, client{from, stream}, message)
+}
+
+func (f *Forwarder) input(now time.Time, from client, b []byte) error {
+	q, ok := parseRequest(b)
+	if !ok {
+		f.counters.Malformed++
+		return ErrNotQuery
+	}
+	if from.stream != nil {
+		q.limit = maxStream
+	}
+	if q.rcode != dnsmessage.RCodeSuccess {
+		f.counters.Malformed++
+		f.reply(now, from, &q, reply{rcode: q.rcode})
+		return nil
+	}
+	f.counters.Queries++
+	if a, ok := f.local(&q); ok {
+		f.counters.Local++
+		f.reply(now, from, &q, a)
+		return nil
+	}
+	return f.forward(now, from, &q)
+}
+
+// local answers what is not for the owner.
+func (f *Forwarder) local(q *request) (a reply, ok bool) {
+	name := text(&q.question.Name)
+	addr, reverse := reverseAddr(name)
+	if f.c.Local.knows(name) || reverse && q.question.Type == dnsmessage.TypePTR && f.c.Network.Contains(addr) {
+		return f.c.Local.lookup(q), true
+	}
+	switch q.question.Type {
+	case dnsmessage.TypeAAAA, dnsmessage.TypeHTTPS: // which clients ask along with A
+		return reply{}, true
+	case dnsmessage.TypeA, dnsmessage.TypeALL, dnsmessage.TypeCNAME, dnsmessage.TypePTR,
+		dnsmessage.TypeMX, dnsmessage.TypeNS, dnsmessage.TypeSRV, dnsmessage.TypeTXT:
+		return reply{rcode: dnsmessage.RCodeNameError}, !validName(name)
+	}
+	return reply{rcode: dnsmessage.RCodeNotImplemented}, true
+}
+
+// forward has the owner asked, unless he is already.
+func (f *Forwarder) forward(now time.Time, from client, q *request) error {
 	for i := range f.pending {
-		if p := &f.pending[i]; p.from == from && p.q.id == q.id && p.q.question == q.question {
-			return // the client repeats itself; the answer is under way
+		p := &f.pending[i]
+		if !p.expired && p.client == from && p.q.id == q.id && p.q.question == q.question {
+			f.counters.Repeated++ // its answer is under way
+			return nil
 		}
 	}
 	if len(f.pending) >= f.c.Pending {
-		f.counters.Refused++
-		f.reply(now, from, q, reply{rcode: dnsmessage.RCodeRefused})
-		return
+		f.counters.Busy++
+		if from.stream != nil { // nobody repeats himself there
+			f.reply(now, from, q, reply{rcode: dnsmessage.RCodeServerFailure})
+		}
+		return ErrBusy
 	}
 	f.next++
-	f.pending = append(f.pending, pendingQuery{f.next, from, *q, now.Add(f.c.Timeout)})
-	f.events = append(f.events, Query{f.next, name, from}) // no more than pending ones
 	f.counters.Forwarded++
-	f.pend(now)
-}
-
-// NextEvent returns the oldest question that was not returned yet.
-func (f *Forwarder) NextEvent() (Query, bool) {
-	if len(f.events) == 0 {
-		return Query{}, false
+	e := Query{ID: f.next, Name: text(&q.question.Name), Type: q.question.Type, From: from.addr}
+	if e.Type == dnsmessage.TypePTR {
+		e.Addr, _ = reverseAddr(e.Name)
 	}
-	q := f.events[0]
-	f.events = f.events[1:]
-	return q, true
+	f.pending = append(f.pending, pendingQuery{Query: e, client: from, q: *q, arrived: now})
+	return nil
 }
 
-// Answer says what came of the question id: addresses, of which the first 16 that are IPv4 are used, and how
-// long they hold; or an error: [ErrNotFound] and [ErrNoData] are told as such, all others as a server
-// failure. An answer that comes too late is ignored.
-func (f *Forwarder) Answer(now time.Time, id uint64, addrs []netip.Addr, ttl time.Duration, err error) {
-	i := slices.IndexFunc(f.pending, func(p pendingQuery) bool { return p.id == id })
+// NextEvent returns the oldest question that was not returned yet. Each has to be answered, however late, since it holds one of
+// the places for pending questions until then.
+func (f *Forwarder) NextEvent() (Query, bool) {
+	for i := range f.pending {
+		if p := &f.pending[i]; !p.asked {
+			p.asked = true
+			return p.Query, true
+		}
+	}
+	return Query{}, false
+}
+
+// Answer says what came of the question id: records about its name, of which the first 64 are used, and how long they hold, an hour
+// at most; or an error: [ErrNotFound] and [ErrNoData] are told as such, all others as a server failure. The client
+// gets no answer that comes after the time-out. The records are not kept.
+func (f *Forwarder) Answer(now time.Time, id uint64, records []dnsmessage.ResourceBody, ttl time.Duration, err error) {
+	i := slices.IndexFunc(f.pending, func(p pendingQuery) bool { return p.ID == id })
 	if i < 0 {
 		return
 	}
 	p := f.pending[i]
 	f.pending = slices.Delete(f.pending, i, i+1)
-	f.events = slices.DeleteFunc(f.events, func(q Query) bool { return q.ID == id })
-	f.counters.Answered++
-	a := reply{ttl: uint32(max(min(ttl, maxTTL), 0) / time.Second)}
+	if p.expired {
+		return
+	}
+	var a reply
 	switch {
 	case errors.Is(err, ErrNotFound):
 		a.rcode = dnsmessage.RCodeNameError
 	case err != nil && !errors.Is(err, ErrNoData):
-		a.rcode = dnsmessage.RCodeServerFailure
+		f.fail(now, &p)
+		return
 	case err == nil:
-		a.addrs = onlyIPv4(addrs)
-	}
-	f.reply(now, p.from, &p.q, a)
-}
-
-func onlyIPv4(addrs []netip.Addr) []netip.Addr {
-	var list []netip.Addr
-	for _, a := range addrs {
-		if a = a.Unmap(); a.Is4() && len(list) < maxAddrs {
-			list = append(list, a)
+		seconds := uint32(max(min(ttl, maxTTL), 0) / time.Second)
+		for _, r := range records[:min(len(records), maxRecords)] {
+			a.add(p.q.question.Name, seconds, r)
 		}
 	}
-	return list
+	f.counters.Answered++
+	f.reply(now, p.client, &p.q, a)
 }
 
-// reply queues the answer to q.
-func (f *Forwarder) reply(now time.Time, to netip.AddrPort, q *request, a reply) {
-	if len(f.out) >= maxOutgoing {
-		f.counters.Dropped++
+// fail tells a client that there will be no answer.
+func (f *Forwarder) fail(now time.Time, p *pendingQuery) {
+	f.counters.Failed++
+	f.reply(now, p.client, &p.q, reply{rcode: dnsmessage.RCodeServerFailure})
+}
+
+// reply queues the answer to q. Streams need no bound, as they wait for the reply to what they asked.
+func (f *Forwarder) reply(now time.Time, to client, q *request, a reply) {
+	if to.stream == nil && len(f.out) >= maxOutgoing {
+		f.counters.Unsent++
 		return
 	}
 	a.recursion = true
-	f.out = append(f.out, outgoing{a.append(nil, q), to})
-	f.pend(now)
+	f.out = append(f.out, outgoing{a.append(nil, q), to, now})
 }
 
-// Output appends the next reply to buf and says whom it is for. It is not ok when there is nothing to send.
-func (f *Forwarder) Output(now time.Time, buf []byte) (payload []byte, to netip.AddrPort, ok bool) {
+// Output appends the next reply to buf and says whom it is for: a stream, if that is not nil, to which the owner writes length and
+// message; else an address. It is not ok when there is nothing to send.
+func (f *Forwarder) Output(now time.Time, buf []byte) (message []byte, to netip.AddrPort, stream any, ok bool) {
 	if len(f.out) == 0 {
-		return buf, to, false
+		return buf, to, nil, false
 	}
 	o := f.out[0]
-	f.out = f.out[1:]
-	return append(buf, o.m...), o.to, true
+	f.out = slices.Delete(f.out, 0, 1)
+	return append(buf, o.m...), o.to.addr, o.to.stream, true
 }
 
 // Advance tells clients whose question the owner did not answer in time.
 func (f *Forwarder) Advance(now time.Time) {
-	for len(f.pending) > 0 && !now.Before(f.pending[0].end) {
-		p := f.pending[0]
-		f.pending = f.pending[1:]
-		f.events = slices.DeleteFunc(f.events, func(q Query) bool { return q.ID == p.id })
-		f.counters.Timeouts++
-		f.reply(now, p.from, &p.q, reply{rcode: dnsmessage.RCodeServerFailure})
+	for i := range f.pending {
+		if p := &f.pending[i]; !p.expired && !now.Before(p.arrived.Add(f.c.Timeout)) {
+			p.expired = true
+			f.fail(now, p)
+		}
 	}
-}
-
-func (f *Forwarder) pend(now time.Time) {
-	if f.due.IsZero() {
-		f.due = now
-	}
+	// The owner need not hear of what nobody waits for.
+	f.pending = slices.DeleteFunc(f.pending, func(p pendingQuery) bool { return p.expired && !p.asked })
 }
 
 // Deadline returns when [Forwarder.Advance] is needed next: a past time if replies or questions wait, zero if
 // never.
-func (f *Forwarder) Deadline() time.Time {
-	if len(f.out) > 0 || len(f.events) > 0 {
-		return f.due
+func (f *Forwarder) Deadline() (at time.Time) {
+	if len(f.out) > 0 {
+		return f.out[0].at
 	}
-	f.due = time.Time{}
-	if len(f.pending) > 0 {
-		return f.pending[0].end
+	for i := range f.pending {
+		switch p := &f.pending[i]; {
+		case !p.asked:
+			return p.arrived
+		case !p.expired && at.IsZero():
+			at = p.arrived.Add(f.c.Timeout)
+		}
 	}
-	return time.Time{}
+	return at
 }
-
-// String prints the question.
-func (q Query) String() string { return fmt.Sprintf("A? %s from %v", q.Name, q.From) }

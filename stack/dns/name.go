@@ -2,6 +2,7 @@ package dns
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -41,6 +42,18 @@ func validName(name string) bool {
 		}
 		name = rest
 	}
+}
+
+// reverseAddr returns the address whose name is asked for with name, of in-addr.arpa (RFC 1035, 3.5), in the form of [text].
+func reverseAddr(name string) (netip.Addr, bool) {
+	reversed, ok := strings.CutSuffix(name, ".in-addr.arpa")
+	a, err := netip.ParseAddr(reversed) // four numbers with dots, only the other way round
+	if !ok || err != nil || !a.Is4() {
+		return netip.Addr{}, false
+	}
+	b := a.As4()
+	slices.Reverse(b[:])
+	return netip.AddrFrom4(b), true
 }
 
 func validLabel(label string) bool {

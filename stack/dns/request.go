@@ -2,16 +2,16 @@ package dns
 
 import (
 	"encoding/binary"
-	"net/netip"
 
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// Sizes of replies over UDP in bytes: what everyone takes (RFC 1035, 2.3.4), and what we send at most to who takes more
-// (RFC 6891; one frame without fragments).
+// Sizes of replies in bytes: over UDP, what everyone takes (RFC 1035, 2.3.4), and what we send at most to who takes more
+// (RFC 6891; one frame without fragments); over TCP, what its length field can say (RFC 1035, 4.2.2).
 const (
-	minReply = 512
-	maxReply = 1232
+	minReply  = 512
+	maxReply  = 1232
+	maxStream = 1<<16 - 1
 )
 
 // request is a query as a server sees it.
@@ -74,72 +74,45 @@ func (q *request) readOPT(p dnsmessage.Parser) {
 	}
 }
 
-// reply is what a server says.
+// reply is what a server or a forwarder says.
 type reply struct {
 	rcode         dnsmessage.RCode
 	authoritative bool
-	recursion     bool
-	aliases       []alias // in order from the question on
-	addrs         []netip.Addr
-	ttl           uint32 // of the addresses, seconds
+	recursion     bool // available
+	answers       []dnsmessage.Resource
 }
 
-type alias struct {
-	target dnsmessage.Name
-	ttl    uint32
+// add appends a record to the answers.
+func (a *reply) add(name dnsmessage.Name, ttl uint32, body dnsmessage.ResourceBody) {
+	h := dnsmessage.ResourceHeader{Name: name, Class: dnsmessage.ClassINET, TTL: ttl}
+	a.answers = append(a.answers, dnsmessage.Resource{Header: h, Body: body})
 }
 
-// append appends the reply to q to buf. If it does not fit the client it is sent without records and marked as truncated.
+// append appends the reply to q to buf. If it does not fit the client it is sent without records and marked as truncated
+// (RFC 2181, 9); if it has a record that no message can hold, it becomes a server failure.
 func (a *reply) append(buf []byte, q *request) []byte {
-	m, err := a.build(buf, q, false)
-	if err != nil || len(m)-len(buf) > q.limit {
-		m, _ = a.build(buf, q, true) // header, question and OPT always fit
+	m := dnsmessage.Message{
+		Header: dnsmessage.Header{
+			ID: q.id, Response: true, OpCode: q.opcode, RCode: a.rcode, Authoritative: a.authoritative,
+			RecursionDesired: q.rd, RecursionAvailable: a.recursion,
+		},
+		Answers: a.answers,
 	}
-	return m
-}
-
-func (a *reply) build(buf []byte, q *request, truncated bool) ([]byte, error) {
-	b := dnsmessage.NewBuilder(buf, dnsmessage.Header{
-		ID:                 q.id,
-		Response:           true,
-		OpCode:             q.opcode,
-		Authoritative:      a.authoritative,
-		Truncated:          truncated,
-		RecursionDesired:   q.rd,
-		RecursionAvailable: a.recursion,
-		RCode:              a.rcode,
-	})
-	b.EnableCompression()
-	b.StartQuestions()
-	name := q.question.Name
-	if name.Length > 0 {
-		b.Question(q.question)
-	}
-	b.StartAnswers()
-	if !truncated {
-		for _, c := range a.aliases {
-			h := dnsmessage.ResourceHeader{Name: name, Class: dnsmessage.ClassINET, TTL: c.ttl}
-			if err := b.CNAMEResource(h, dnsmessage.CNAMEResource{CNAME: c.target}); err != nil {
-				return nil, err
-			}
-			name = c.target
-		}
-		for _, addr := range a.addrs {
-			h := dnsmessage.ResourceHeader{Name: name, Class: dnsmessage.ClassINET, TTL: a.ttl}
-			if err := b.AResource(h, dnsmessage.AResource{A: addr.As4()}); err != nil {
-				return nil, err
-			}
-		}
+	if q.question.Name.Length > 0 { // it could be read
+		m.Questions = []dnsmessage.Question{q.question}
 	}
 	if q.edns {
-		b.StartAdditionals()
 		var h dnsmessage.ResourceHeader
-		if err := h.SetEDNS0(maxReply, dnsmessage.RCodeSuccess, false); err != nil {
-			return nil, err
-		}
-		if err := b.OPTResource(h, dnsmessage.OPTResource{}); err != nil {
-			return nil, err
-		}
+		h.SetEDNS0(maxReply, a.rcode, false) // fails for no code that we send
+		m.Additionals = []dnsmessage.Resource{{Header: h, Body: &dnsmessage.OPTResource{}}}
 	}
-	return b.Finish()
+	b, err := m.AppendPack(buf)
+	if err != nil {
+		m.RCode = dnsmessage.RCodeServerFailure
+	}
+	if err != nil || len(b)-len(buf) > q.limit {
+		m.Truncated, m.Answers = err == nil, nil
+		b, _ = m.AppendPack(buf) // header, question and OPT always fit
+	}
+	return b
 }

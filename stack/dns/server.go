@@ -10,8 +10,8 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// Server answers for a table of names, with authority and without recursion: what a virtual network needs. The zero value has
-// an empty table. It has no state but the table, so it is not a machine: [Server.Reply] turns a query into its
+// Server answers for a table of names, with authority and without recursion: what a virtual network needs. It knows addresses (A),
+// aliases (CNAME), and the names of its addresses (PTR). The zero value has an empty table. It has no state but the table, so it is not a machine: [Server.Reply] turns a query into its
 // answer at once.
 type Server struct {
 	names    map[string]record
@@ -104,32 +104,63 @@ func (s *Server) lookup(q *request) reply {
 		s.counters.Errors++
 		return a
 	}
-	name := text(&q.question.Name)
+	kind, owner, name := q.question.Type, q.question.Name, text(&q.question.Name)
 	r, known := s.names[name]
-	for known && r.alias != "" && len(a.aliases) < maxAliases && q.question.Type != dnsmessage.TypeCNAME {
+	for known && r.alias != "" && len(a.answers) < maxAliases {
 		target, err := dnsmessage.NewName(r.alias + ".")
 		if err != nil {
 			break
 		}
-		a.aliases = append(a.aliases, alias{target, r.ttl})
-		name = r.alias
+		a.add(owner, r.ttl, &dnsmessage.CNAMEResource{CNAME: target})
+		if kind == dnsmessage.TypeCNAME {
+			s.counters.Answered++
+			return a
+		}
+		owner, name = target, r.alias
 		r, known = s.names[name]
 	}
+	found := len(a.answers)
+	switch kind {
+	case dnsmessage.TypeA, dnsmessage.TypeALL:
+		for _, addr := range r.addrs {
+			a.add(owner, r.ttl, &dnsmessage.AResource{A: addr.As4()})
+		}
+	case dnsmessage.TypePTR:
+		s.reverse(&a, owner, name)
+	}
 	switch {
-	case known && r.alias != "" && q.question.Type == dnsmessage.TypeCNAME:
-		target, _ := dnsmessage.NewName(r.alias + ".")
-		a.aliases = []alias{{target, r.ttl}}
+	case len(a.answers) > found:
 		s.counters.Answered++
-	case known && len(r.addrs) > 0 && q.question.Type == dnsmessage.TypeA:
-		a.addrs, a.ttl = r.addrs, r.ttl
-		s.counters.Answered++
-	case known || s.isParent(name) || len(a.aliases) > 0:
+	case known || s.isParent(name) || found > 0:
 		s.counters.NoData++
 	default:
 		a.rcode = dnsmessage.RCodeNameError
 		s.counters.NotFound++
 	}
 	return a
+}
+
+// reverse adds the name of the address that a name of in-addr.arpa stands for; if several have it, the first of the alphabet.
+func (s *Server) reverse(a *reply, owner dnsmessage.Name, name string) {
+	addr, ok := reverseAddr(name)
+	if !ok {
+		return
+	}
+	first := ""
+	for n, r := range s.names { // the least does not depend on the order
+		if slices.Contains(r.addrs, addr) && (first == "" || n < first) {
+			first = n
+		}
+	}
+	if target, err := dnsmessage.NewName(first + "."); err == nil && first != "" {
+		a.add(owner, s.names[first].ttl, &dnsmessage.PTRResource{PTR: target})
+	}
+}
+
+// knows reports whether the table has name, in the form of [text].
+func (s *Server) knows(name string) bool {
+	_, ok := s.names[name]
+	return ok
 }
 
 // isParent reports whether there are names below this one, so that it exists though it holds nothing (RFC 8020).

@@ -2,6 +2,7 @@ package dns
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -41,9 +42,19 @@ func show(t *testing.T, b []byte) (dnsmessage.Header, []string) {
 	for _, r := range m.Answers {
 		switch body := r.Body.(type) {
 		case *dnsmessage.AResource:
-			list = append(list, r.Header.Name.String()+" A "+netip.AddrFrom4(body.A).String())
+			list = append(list, fmt.Sprintf("%v A %v", r.Header.Name, netip.AddrFrom4(body.A)))
 		case *dnsmessage.CNAMEResource:
-			list = append(list, r.Header.Name.String()+" CNAME "+body.CNAME.String())
+			list = append(list, fmt.Sprintf("%v CNAME %v", r.Header.Name, body.CNAME))
+		case *dnsmessage.PTRResource:
+			list = append(list, fmt.Sprintf("%v PTR %v", r.Header.Name, body.PTR))
+		case *dnsmessage.MXResource:
+			list = append(list, fmt.Sprintf("%v MX %d %v", r.Header.Name, body.Pref, body.MX))
+		case *dnsmessage.NSResource:
+			list = append(list, fmt.Sprintf("%v NS %v", r.Header.Name, body.NS))
+		case *dnsmessage.SRVResource:
+			list = append(list, fmt.Sprintf("%v SRV %d %d %d %v", r.Header.Name, body.Priority, body.Weight, body.Port, body.Target))
+		case *dnsmessage.TXTResource:
+			list = append(list, fmt.Sprintf("%v TXT %v", r.Header.Name, body.TXT))
 		}
 	}
 	return m.Header, list
@@ -86,6 +97,13 @@ func TestServer(t *testing.T) {
 		{"ww.example", dnsmessage.TypeA, dnsmessage.RCodeNameError, nil},
 		{"below.example", dnsmessage.TypeA, 0, nil}, // RFC 8020: there is something below it
 		{"example", dnsmessage.TypeMX, 0, nil},
+		{"www.example", dnsmessage.TypeALL, 0, []string{"www.example. A 198.51.100.1", "www.example. A 198.51.100.2"}},
+		// Two names have it; the first of the alphabet is told.
+		{"1.100.51.198.in-addr.arpa", dnsmessage.TypePTR, 0, []string{"1.100.51.198.in-addr.arpa. PTR deep.below.example."}},
+		{"2.100.51.198.In-Addr.ARPA", dnsmessage.TypePTR, 0, []string{"2.100.51.198.In-Addr.ARPA. PTR www.example."}},
+		{"3.100.51.198.in-addr.arpa", dnsmessage.TypePTR, dnsmessage.RCodeNameError, nil},
+		{"100.51.198.in-addr.arpa", dnsmessage.TypePTR, dnsmessage.RCodeNameError, nil},
+		{"www.example", dnsmessage.TypePTR, 0, nil},
 	} {
 		s := newServer(t)
 		b, ok := s.Reply([]byte("pre"), ask(tt.name, tt.typ, dnsmessage.ClassINET, 0))

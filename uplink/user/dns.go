@@ -1,14 +1,12 @@
 package user
 
 import (
-	"context"
 	"encoding/binary"
 	"io"
 	"net/netip"
 	"time"
 
-	"golang.org/x/net/dns/dnsmessage"
-
+	"github.com/understudy-net/understudy/stack/dns"
 	"github.com/understudy-net/understudy/wire"
 )
 
@@ -19,93 +17,63 @@ const (
 )
 
 const (
-	dnsPort  = 53
+	dnsPort  = dns.Port
 	dhcpPort = 67 // of servers
 )
 
-// A dnsServer has the questions that the host's resolver is being asked.
-type dnsServer struct {
-	asking map[dnsKey]struct{} // over UDP
-	busy   int                 // these, and those over TCP
+// answerTTL is the life of a record. The host's resolver does not tell the true one; half a minute keeps a device
+// from asking again for each connection.
+const answerTTL = 30 * time.Second
+
+// newForwarder makes the gateway's name server.
+func (u *Uplink) newForwarder() (*dns.Forwarder, error) {
+	var own dns.Server
+	if err := own.Set(HostName, answerTTL, u.policy.host); err != nil {
+		return nil, err
+	}
+	if err := own.Set(GatewayName, answerTTL, u.policy.gateway); err != nil {
+		return nil, err
+	}
+	return dns.NewForwarder(dns.ForwarderConfig{
+		Pending: u.c.MaxLookups, Timeout: u.c.DNSTimeout, Local: &own, Network: u.c.Prefix,
+	}), nil
 }
 
-// A dnsKey is what a repetition of a question shares with the first one.
-type dnsKey struct {
-	src netip.AddrPort
-	id  uint16
-}
-
-// query takes a question that came over UDP. Our own names are answered at once, the others by a goroutine that asks the
-// host's resolver, which knows its hosts file, its servers and its cache.
+// query takes a question that came over UDP.
 func (u *Uplink) query(now time.Time, src netip.AddrPort, msg []byte) {
-	q, rcode, ok := parseQuestion(msg)
-	if !ok {
-		u.stats.DNS.Malformed++
-		return
-	}
-	if rcode != dnsmessage.RCodeSuccess {
-		u.stats.DNS.Malformed++
-		u.reply(now, src, q.reply(nil, rcode, q.limit()))
-		return
-	}
-	u.stats.DNS.Queries++
-	if answers, rcode, ok := u.local(q); ok {
-		u.stats.DNS.Local++
-		u.reply(now, src, q.reply(answers, rcode, q.limit()))
-		return
-	}
-	key := dnsKey{src, q.header.ID}
-	if _, ok := u.dns.asking[key]; ok {
-		u.stats.DNS.Repeated++
-		return
-	}
-	if !u.takeLookup(now, src, wire.ProtoUDP) {
-		return
-	}
-	u.dns.asking[key] = struct{}{}
-	u.wg.Go(func() {
-		answers, rcode := u.lookup(q)
-		msg := q.reply(answers, rcode, q.limit())
-		now := u.lock()
-		defer u.unlock()
-		delete(u.dns.asking, key)
-		u.dns.busy--
-		u.countLookup(rcode)
-		if !u.closed {
-			u.reply(now, src, msg)
-		}
-	})
+	u.noteBusy(now, src, wire.ProtoUDP, u.dns.Input(now, src, msg))
+	u.pumpDNS(now)
 }
 
-// takeLookup takes one of the places at the host's resolver, if there is one.
-func (u *Uplink) takeLookup(now time.Time, src netip.AddrPort, proto wire.Proto) bool {
-	if u.dns.busy >= u.c.MaxLookups {
+func (u *Uplink) noteBusy(now time.Time, src netip.AddrPort, proto wire.Proto, err error) {
+	if err == dns.ErrBusy {
 		u.refuse(Event{At: now, Proto: proto, Src: src, Dst: u.dnsAddr(), Reason: ReasonTooMany})
-		return false
-	}
-	u.dns.busy++
-	return true
-}
-
-func (u *Uplink) countLookup(rcode dnsmessage.RCode) {
-	if rcode == dnsmessage.RCodeServerFailure {
-		u.stats.DNS.Failed++
-	} else {
-		u.stats.DNS.Answered++
 	}
 }
 
 func (u *Uplink) dnsAddr() netip.AddrPort { return netip.AddrPortFrom(u.policy.gateway, dnsPort) }
 
-func (u *Uplink) reply(now time.Time, to netip.AddrPort, msg []byte) {
-	if msg == nil || u.s.SendUDP(now, u.dnsAddr(), to, msg) != nil {
-		u.stats.UDP.Unsent++
+// pumpDNS has the host's resolver asked what devices asked, and sends what they are answered. The lock is held.
+func (u *Uplink) pumpDNS(now time.Time) {
+	for q, ok := u.dns.NextEvent(); ok; q, ok = u.dns.NextEvent() {
+		u.wg.Go(func() { u.lookup(q) })
+	}
+	for {
+		msg, to, stream, ok := u.dns.Output(now, nil)
+		switch {
+		case !ok:
+			return
+		case stream != nil:
+			stream.(chan []byte) <- msg // does not block: it has room for one, and one is asked at a time
+		case u.s.SendUDP(now, u.dnsAddr(), to, msg) != nil:
+			u.stats.UDP.Unsent++
+		}
 	}
 }
 
 // serveDNS returns the device's end of a stream with a name server at the other (RFC 7766): devices come here when an answer
 // was truncated.
-func (u *Uplink) serveDNS() stream {
+func (u *Uplink) serveDNS(src netip.AddrPort) stream {
 	fromDevice, deviceOut := io.Pipe()
 	deviceIn, toDevice := io.Pipe()
 	u.wg.Go(func() {
@@ -113,7 +81,8 @@ func (u *Uplink) serveDNS() stream {
 		defer toDevice.Close()
 		idle := time.AfterFunc(u.c.DNSTimeout, func() { fromDevice.Close() })
 		defer idle.Stop()
-		for u.serveOne(fromDevice, toDevice) {
+		answers := make(chan []byte, 1)
+		for u.serveOne(src, answers, fromDevice, toDevice) {
 			idle.Reset(u.c.DNSTimeout)
 		}
 	})
@@ -121,7 +90,7 @@ func (u *Uplink) serveDNS() stream {
 }
 
 // serveOne answers one question of a stream and reports whether another may follow.
-func (u *Uplink) serveOne(r io.Reader, w io.Writer) bool {
+func (u *Uplink) serveOne(src netip.AddrPort, answers chan []byte, r io.Reader, w io.Writer) bool {
 	var length [2]byte
 	if _, err := io.ReadFull(r, length[:]); err != nil {
 		return false
@@ -129,55 +98,30 @@ func (u *Uplink) serveOne(r io.Reader, w io.Writer) bool {
 	b := getBuffer()
 	defer putBuffer(b)
 	msg := b[:binary.BigEndian.Uint16(length[:])]
-	if _, err := io.ReadFull(r, msg); err != nil {
+	if _, err := io.ReadFull(r, msg); err != nil || !u.queryStream(src, answers, msg) {
 		return false
 	}
-	answer := u.answerStream(msg)
-	if answer == nil {
+	select {
+	case answer := <-answers:
+		// Length and message in one write (RFC 7766, 8).
+		_, err := w.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(answer))), answer...))
+		return err == nil
+	case <-u.ctx.Done():
 		return false
 	}
-	answer = append(binary.BigEndian.AppendUint16(nil, uint16(len(answer))), answer...)
-	_, err := w.Write(answer)
-	return err == nil
 }
 
-// answerStream answers a question that came over TCP; nil if it is none.
-func (u *Uplink) answerStream(msg []byte) []byte {
-	q, rcode, ok := parseQuestion(msg)
+// queryStream takes a question that came over TCP and reports whether an answer will come to answers.
+func (u *Uplink) queryStream(src netip.AddrPort, answers chan []byte, msg []byte) bool {
 	now := u.lock()
-	ask := false
-	var answers []dnsmessage.Resource
-	switch {
-	case !ok, rcode != dnsmessage.RCodeSuccess:
-		u.stats.DNS.Malformed++
-	default:
-		u.stats.DNS.Queries++
-		var local bool
-		if answers, rcode, local = u.local(q); local {
-			u.stats.DNS.Local++
-		} else if ask = u.takeLookup(now, netip.AddrPort{}, wire.ProtoTCP); !ask {
-			rcode = dnsmessage.RCodeServerFailure
-		}
+	defer u.unlock()
+	if u.closed {
+		return false
 	}
-	u.unlock()
-	if ask {
-		answers, rcode = u.lookup(q)
-		u.lock()
-		u.dns.busy--
-		u.countLookup(rcode)
-		u.unlock()
-	}
-	if !ok {
-		return nil
-	}
-	return q.reply(answers, rcode, maxMessage)
-}
-
-// lookup asks the host's resolver. It runs without the lock.
-func (u *Uplink) lookup(q question) ([]dnsmessage.Resource, dnsmessage.RCode) {
-	ctx, cancel := context.WithTimeout(u.ctx, u.c.DNSTimeout)
-	defer cancel()
-	return lookup(ctx, u.c.Resolver, q)
+	err := u.dns.InputStream(now, src, answers, msg)
+	u.noteBusy(now, src, wire.ProtoTCP, err)
+	u.pumpDNS(now)
+	return err != dns.ErrNotQuery
 }
 
 // A duplex is one end of two pipes.

@@ -69,27 +69,75 @@ func TestDNSOverTCPAfterTruncation(t *testing.T) {
 	}
 	c := b.dial("10.77.0.1:53")
 	defer c.Close()
-	framed := append(binary.BigEndian.AppendUint16(nil, uint16(len(query))), query...)
+	framed := frame16(query)
 	for i, part := range [][]byte{append(framed, framed[:3]...), framed[3:]} { // two queries, cut where it hurts
 		c.Write(part)
 		if i == 1 {
 			c.(interface{ CloseWrite() error }).CloseWrite()
 		}
-		var length [2]byte
-		if _, err := io.ReadFull(c, length[:]); err != nil {
-			t.Fatal(err)
-		}
-		p := make([]byte, binary.BigEndian.Uint16(length[:]))
-		if _, err := io.ReadFull(c, p); err != nil {
-			t.Fatal(err)
-		}
-		var m dnsmessage.Message
-		if err := m.Unpack(p); err != nil || m.Truncated || len(m.Answers) != maxRecords {
-			t.Fatalf("over TCP: %v, truncated %v, %d answers", err, m.Truncated, len(m.Answers))
+		if m := readStream(t, c); m.Truncated || len(m.Answers) != 64 {
+			t.Fatalf("over TCP: truncated %v, %d answers", m.Truncated, len(m.Answers))
 		}
 	}
 	if rest, err := io.ReadAll(c); err != nil || len(rest) > 0 {
 		t.Errorf("after our half-close: %q, %v", rest, err)
+	}
+}
+
+// frame16 puts a message's length before it.
+func frame16(msg []byte) []byte {
+	return append(binary.BigEndian.AppendUint16(nil, uint16(len(msg))), msg...)
+}
+
+func readStream(t *testing.T, c net.Conn) (m dnsmessage.Message) {
+	t.Helper()
+	var length [2]byte
+	if _, err := io.ReadFull(c, length[:]); err != nil {
+		t.Fatal(err)
+	}
+	p := make([]byte, binary.BigEndian.Uint16(length[:]))
+	if _, err := io.ReadFull(c, p); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Unpack(p); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestDNSOverTCPWhenTheHostIsBusy(t *testing.T) {
+	b := newBench(t, Config{Resolver: fakeResolver{}, MaxLookups: 1, DNSTimeout: time.Minute})
+	b.input(b.datagramFrom(1, "10.77.0.1:53", string(newQuery(t, "slow.example.com.", dnsmessage.TypeA, 0))))
+	c := b.dial("10.77.0.1:53")
+	defer c.Close()
+	c.Write(frame16(newQuery(t, "www.example.com.", dnsmessage.TypeA, 0)))
+	if m := readStream(t, c); m.RCode != dnsmessage.RCodeServerFailure {
+		t.Errorf("no look-up is left: %v", m.RCode)
+	}
+	if s := b.u.Stats(); s.Refused.Of(ReasonTooMany) != 1 || s.DNS.Pending != 1 {
+		t.Errorf("%+v %v", s.DNS, s.Refused)
+	}
+	c.Write(frame16(newQuery(t, "host.internal.", dnsmessage.TypeA, 0)))
+	if m := readStream(t, c); printAnswers(m) != "A{10,77,0,2}" {
+		t.Errorf("the stream's next question: %v", printAnswers(m))
+	}
+	c.Write(frame16([]byte("no DNS")))
+	if rest, err := io.ReadAll(c); err != nil || len(rest) > 0 {
+		t.Errorf("after rubbish: %q, %v", rest, err)
+	}
+}
+
+func TestCloseWhileDevicesWaitForNames(t *testing.T) {
+	b := newBench(t, Config{Resolver: fakeResolver{}, DNSTimeout: time.Minute})
+	slow := newQuery(t, "slow.example.com.", dnsmessage.TypeA, 0)
+	b.input(b.datagramFrom(1, "10.77.0.1:53", string(slow)))
+	c := b.dial("10.77.0.1:53")
+	defer c.Close()
+	c.Write(frame16(slow))
+	eventually(t, "both are asked", func() bool { return b.u.Stats().DNS.Pending == 2 })
+	b.u.Close() // and the bench looks for goroutines
+	if s := b.u.Stats(); s.DNS.Answered+s.DNS.Failed != 0 {
+		t.Errorf("%+v", s.DNS)
 	}
 }
 

@@ -3,52 +3,58 @@ package user
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/understudy-net/understudy/stack/dns"
 )
 
-var errNotImplemented = errors.New("uplink/user: no look-up for this type")
+// lookup asks the host's resolver, which knows its hosts file, its servers and its cache. It runs on a goroutine.
+func (u *Uplink) lookup(q dns.Query) {
+	ctx, cancel := context.WithTimeout(u.ctx, u.c.DNSTimeout)
+	defer cancel()
+	records, err := lookup(ctx, u.c.Resolver, q)
+	now := u.lock()
+	defer u.unlock()
+	if !u.closed {
+		u.dns.Answer(now, q.ID, records, answerTTL, err)
+		u.pumpDNS(now)
+	}
+}
 
-// lookup asks r what the device asked.
-func lookup(ctx context.Context, r Resolver, q question) ([]dnsmessage.Resource, dnsmessage.RCode) {
-	name := q.q.Name.String()
-	if strings.Count(name, ".") == 1 {
-		name = strings.TrimSuffix(name, ".") // one label: the host's search list applies
+// lookup asks r what a device asked.
+func lookup(ctx context.Context, r Resolver, q dns.Query) ([]dnsmessage.ResourceBody, error) {
+	name := q.Name
+	if strings.Contains(name, ".") {
+		name += "." // the host's search list applies to single labels only
 	}
-	found, err := lookupType(ctx, r, q.q.Type, name)
-	var notFound *net.DNSError
-	switch {
-	case err == errNotImplemented:
-		return nil, dnsmessage.RCodeNotImplemented
-	case errors.As(err, &notFound) && notFound.IsNotFound:
-		return nil, dnsmessage.RCodeNameError
-	case err != nil:
-		return nil, dnsmessage.RCodeServerFailure
+	records, err := lookupType(ctx, r, q, name)
+	var failed *net.DNSError
+	if errors.As(err, &failed) && failed.IsNotFound {
+		err = dns.ErrNotFound
 	}
-	return q.records(found...), dnsmessage.RCodeSuccess
+	return records, err
 }
 
 // lookupType returns the records of one type.
-func lookupType(ctx context.Context, r Resolver, t dnsmessage.Type, name string) ([]dnsmessage.ResourceBody, error) {
-	switch t {
-	case dnsmessage.TypeAAAA:
-		return nil, nil // the virtual network has no IPv6: no such record, whatever the host knows
+func lookupType(ctx context.Context, r Resolver, q dns.Query, name string) ([]dnsmessage.ResourceBody, error) {
+	switch q.Type {
 	case dnsmessage.TypeA, dnsmessage.TypeALL:
 		addrs, err := r.LookupNetIP(ctx, "ip4", name)
 		return bodies(addrs, err, addressBody)
 	case dnsmessage.TypePTR:
-		a, ok := reverseAddr(strings.TrimSuffix(name, "."))
-		if !ok {
-			return nil, &net.DNSError{Err: "no address", Name: name, IsNotFound: true}
+		if !q.Addr.IsValid() {
+			return nil, dns.ErrNotFound // the resolver looks names of addresses up, no others
 		}
-		names, err := r.LookupAddr(ctx, a.String())
-		return bodies(names, err, ptr)
+		names, err := r.LookupAddr(ctx, q.Addr.String())
+		return bodies(names, err, ptrBody)
 	case dnsmessage.TypeCNAME:
 		to, err := r.LookupCNAME(ctx, name)
-		if sameName(to, name) {
+		if strings.EqualFold(strings.TrimSuffix(to, "."), q.Name) {
 			return nil, err // that is how the resolver says that there is none
 		}
 		return bodies([]string{to}, err, cnameBody)
@@ -65,7 +71,7 @@ func lookupType(ctx context.Context, r Resolver, t dnsmessage.Type, name string)
 		txt, err := r.LookupTXT(ctx, name)
 		return bodies(txt, err, txtBody)
 	}
-	return nil, errNotImplemented
+	return nil, fmt.Errorf("uplink/user: no look-up for %v", q.Type)
 }
 
 // bodies makes records of what a resolver returned. It leaves out what does not fit into one; if some do, an error
@@ -89,45 +95,36 @@ func addressBody(a netip.Addr) dnsmessage.ResourceBody {
 	return &dnsmessage.AResource{A: a.As4()}
 }
 
-// ptr returns a PTR record to name; nil if that is none.
-func ptr(name string) dnsmessage.ResourceBody {
-	n, ok := newName(name)
-	if !ok {
-		return nil
-	}
-	return &dnsmessage.PTRResource{PTR: n}
+func ptrBody(name string) dnsmessage.ResourceBody {
+	return named(name, func(n dnsmessage.Name) dnsmessage.ResourceBody { return &dnsmessage.PTRResource{PTR: n} })
 }
 
 func cnameBody(name string) dnsmessage.ResourceBody {
-	n, ok := newName(name)
-	if !ok {
-		return nil
-	}
-	return &dnsmessage.CNAMEResource{CNAME: n}
-}
-
-func mxBody(m *net.MX) dnsmessage.ResourceBody {
-	n, ok := newName(m.Host)
-	if !ok {
-		return nil
-	}
-	return &dnsmessage.MXResource{Pref: m.Pref, MX: n}
+	return named(name, func(n dnsmessage.Name) dnsmessage.ResourceBody { return &dnsmessage.CNAMEResource{CNAME: n} })
 }
 
 func nsBody(s *net.NS) dnsmessage.ResourceBody {
-	n, ok := newName(s.Host)
-	if !ok {
-		return nil
-	}
-	return &dnsmessage.NSResource{NS: n}
+	return named(s.Host, func(n dnsmessage.Name) dnsmessage.ResourceBody { return &dnsmessage.NSResource{NS: n} })
+}
+
+func mxBody(m *net.MX) dnsmessage.ResourceBody {
+	return named(m.Host, func(n dnsmessage.Name) dnsmessage.ResourceBody { return &dnsmessage.MXResource{Pref: m.Pref, MX: n} })
 }
 
 func srvBody(s *net.SRV) dnsmessage.ResourceBody {
-	n, ok := newName(s.Target)
-	if !ok {
+	return named(s.Target, func(n dnsmessage.Name) dnsmessage.ResourceBody {
+		return &dnsmessage.SRVResource{Priority: s.Priority, Weight: s.Weight, Port: s.Port, Target: n}
+	})
+}
+
+// named returns the record that body makes of a name; nil if no message can hold that.
+func named(s string, body func(dnsmessage.Name) dnsmessage.ResourceBody) dnsmessage.ResourceBody {
+	s = strings.TrimSuffix(s, ".")
+	n, err := dnsmessage.NewName(s + ".")
+	if err != nil || s == "" {
 		return nil
 	}
-	return &dnsmessage.SRVResource{Priority: s.Priority, Weight: s.Weight, Port: s.Port, Target: n}
+	return body(n)
 }
 
 // txtBody cuts a text into the strings of a TXT record (RFC 1035, 3.3.14).
@@ -137,15 +134,4 @@ func txtBody(s string) dnsmessage.ResourceBody {
 		parts, s = append(parts, s[:255]), s[255:]
 	}
 	return &dnsmessage.TXTResource{TXT: append(parts, s)}
-}
-
-// newName makes an absolute name.
-func newName(s string) (dnsmessage.Name, bool) {
-	s = strings.TrimSuffix(s, ".")
-	n, err := dnsmessage.NewName(s + ".")
-	return n, err == nil && s != ""
-}
-
-func sameName(a, b string) bool {
-	return strings.EqualFold(strings.TrimSuffix(a, "."), strings.TrimSuffix(b, "."))
 }

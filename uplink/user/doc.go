@@ -43,7 +43,8 @@
 // comes in unasked: no port is published. No multicast, no IPv6. Options, DSCP and time to live of packets end at the
 // gateway (ping keeps its time to live, less one). ICMP errors from routers
 // beyond the host are not handed on to devices, so that traceroute sees the first and the last hop. Answers to DNS
-// carry a time to live of 30 s, because the host's resolver does not tell the true one.
+// carry a time to live of 30 s, because the host's resolver does not tell the true one; nor does it tell a name without such
+// a record from one that does not exist, so devices hear the latter (NXDOMAIN).
 //
 // # Goroutines
 //

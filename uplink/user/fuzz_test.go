@@ -90,9 +90,9 @@ func FuzzInput(f *testing.F) {
 			b.w.Step()
 		}
 		b.with(func(time.Time) {
-			if b.u.tcp.n > 8 || len(b.u.udp.flows) > 8 || b.u.echo.order.n > 8 || b.u.dns.busy > 4 || b.u.udp.queued < 0 {
+			if b.u.tcp.n > 8 || len(b.u.udp.flows) > 8 || b.u.echo.order.n > 8 || b.u.dns.Counters().Pending > 4 || b.u.udp.queued < 0 {
 				t.Errorf("beyond the limits: %d TCP, %d UDP, %d pings, %d look-ups, %d bytes queued",
-					b.u.tcp.n, len(b.u.udp.flows), b.u.echo.order.n, b.u.dns.busy, b.u.udp.queued)
+					b.u.tcp.n, len(b.u.udp.flows), b.u.echo.order.n, b.u.dns.Counters().Pending, b.u.udp.queued)
 			}
 		})
 	})

@@ -1,10 +1,12 @@
 package user
 
+import "github.com/understudy-net/understudy/stack/dns"
+
 // Stats counts what an uplink did since it was made.
 type Stats struct {
 	TCP FlowStats // bytes of payload
 	UDP FlowStats
-	DNS DNSStats
+	DNS dns.ForwarderCounters // of the questions of devices to the gateway
 
 	Echoes      uint64 // echo requests of devices that were sent to the outside
 	EchoReplies uint64 // answers that were handed to devices
@@ -29,14 +31,4 @@ type FlowStats struct {
 
 	Overflow uint64 // UDP: datagrams of devices dropped because the host's socket was too slow
 	Unsent   uint64 // UDP: datagrams that the host or the stack did not take
-}
-
-// DNSStats counts the questions of devices to the gateway.
-type DNSStats struct {
-	Queries   uint64 // that could be read
-	Local     uint64 // answered by ourselves: host.internal, gateway.internal
-	Answered  uint64 // by the host's resolver, a name that does not exist included
-	Failed    uint64 // SERVFAIL: the host's resolver had no answer
-	Repeated  uint64 // dropped: the same question was still being asked
-	Malformed uint64 // dropped, or answered with FORMERR where a header could be read
 }

@@ -37,7 +37,8 @@ type tcpFlow struct {
 	node[*tcpFlow]
 	u      *Uplink
 	tcp    stack.TCP
-	dst    netip.AddrPort // where the device wants to go
+	src    netip.AddrPort // the device
+	dst    netip.AddrPort // where it wants to go
 	dialTo netip.AddrPort // where the host goes for it; invalid: to the gateway itself
 	cancel context.CancelFunc
 
@@ -65,7 +66,7 @@ func (u *Uplink) hold(now time.Time, c stack.TCP) {
 		return
 	}
 	f := &tcpFlow{
-		u: u, tcp: c, dst: dst, dialTo: to,
+		u: u, tcp: c, src: src, dst: dst, dialTo: to,
 		done: make(chan struct{}), readable: make(chan struct{}, 1), drained: make(chan struct{}, 1),
 	}
 	f.v = f
@@ -102,7 +103,7 @@ func (f *tcpFlow) run(ctx context.Context) {
 
 func (f *tcpFlow) dial(ctx context.Context) (stream, error) {
 	if !f.dialTo.IsValid() {
-		return f.u.serveDNS(), nil
+		return f.u.serveDNS(f.src), nil
 	}
 	c, err := f.u.c.Dial(ctx, "tcp4", f.dialTo)
 	if err != nil {
@@ -143,7 +144,7 @@ func (f *tcpFlow) open(host stream, err error) bool {
 // reject answers the held SYN as the far host, or the way to it, did.
 func (f *tcpFlow) reject(now time.Time, err error) {
 	u, why := f.u, reasonOf(err)
-	u.refuse(Event{At: now, Proto: wire.ProtoTCP, Src: f.tcp.RemoteAddr(), Dst: f.dst, Reason: why, Err: err})
+	u.refuse(Event{At: now, Proto: wire.ProtoTCP, Src: f.src, Dst: f.dst, Reason: why, Err: err})
 	f.end()
 	if why == ReasonTimeout {
 		f.tcp.Drop(now) // silence for silence

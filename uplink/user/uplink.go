@@ -10,6 +10,7 @@ import (
 
 	"github.com/understudy-net/understudy/stack"
 	"github.com/understudy-net/understudy/stack/dhcp"
+	"github.com/understudy-net/understudy/stack/dns"
 	"github.com/understudy-net/understudy/stack/tcp"
 	"github.com/understudy-net/understudy/wire"
 	"github.com/understudy-net/understudy/world"
@@ -33,7 +34,7 @@ type Uplink struct {
 	reporter reporter
 	tcp      list[*tcpFlow]
 	udp      udpTable
-	dns      dnsServer
+	dns      *dns.Forwarder
 	echo     pinger
 
 	ctx    context.Context // of all that goroutines do
@@ -56,7 +57,6 @@ func New(c Config) (*Uplink, error) {
 	}
 	u.ctx, u.cancel = context.WithCancel(context.Background())
 	u.udp.flows = make(map[udpKey]*udpFlow)
-	u.dns.asking = make(map[dnsKey]struct{})
 	u.echo.pending = make(map[uint16]*ping)
 	u.echo.open, u.echo.id = openPing, uint16(c.Rand.Uint64())
 	now := c.World.Lock()
@@ -93,6 +93,9 @@ func (u *Uplink) start(now time.Time) (err error) {
 		return fmt.Errorf("uplink/user: %w", err)
 	}
 	u.host = stack.Host{Stack: u.s, Handle: u.handle}
+	if u.dns, err = u.newForwarder(); err != nil {
+		return fmt.Errorf("uplink/user: %w", err)
+	}
 	gateway := netip.PrefixFrom(u.policy.gateway, u.c.Prefix.Bits())
 	if err := u.s.SetAddr(now, gateway, netip.Addr{}); err != nil {
 		return fmt.Errorf("uplink/user: %w", err)
@@ -157,6 +160,7 @@ func (u *Uplink) Stats() Stats {
 	defer u.c.World.Unlock()
 	s := u.stats
 	s.TCP.Active, s.UDP.Active = u.tcp.n, len(u.udp.flows)
+	s.DNS = u.dns.Counters()
 	s.EventsDropped = u.reporter.dropped
 	return s
 }
@@ -247,6 +251,8 @@ func (m machine) Advance(now time.Time) {
 	m.u.host.Advance(now)
 	m.u.expireUDP(now)
 	m.u.expireEchoes(now)
+	m.u.dns.Advance(now)
+	m.u.pumpDNS(now)
 }
 
 // Deadline says when Advance is needed next.
@@ -254,5 +260,6 @@ func (m machine) Deadline() time.Time {
 	if m.u.closed {
 		return time.Time{}
 	}
-	return earlier(m.u.host.Deadline(), earlier(m.u.deadlineUDP(), m.u.deadlineEcho()))
+	at := earlier(m.u.host.Deadline(), m.u.dns.Deadline())
+	return earlier(at, earlier(m.u.deadlineUDP(), m.u.deadlineEcho()))
 }
