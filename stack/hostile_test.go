@@ -809,7 +809,8 @@ func TestT13_TinyMSS(t *testing.T) {
 }
 
 func TestT33_T34_SynFlood(t *testing.T) {
-	x := play(t, "+0 listen 4")
+	x := lone(t, scriptConf())
+	x.l, _ = x.s.Listen(x.now, netip.AddrPortFrom(addrA, 80), ListenConfig{Backlog: 4, NoCookies: true})
 	for i := range 10000 {
 		src := netip.AddrFrom4([4]byte{10, 0, 0, byte(3 + i%200)})
 		seg := wire.TCP{SrcPort: uint16(1000 + i), DstPort: 80, Seq: uint32(i), Flags: wire.SYN}.Append(nil, src, addrA, nil)

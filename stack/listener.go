@@ -11,8 +11,11 @@ const defaultBacklog = 128
 // ListenConfig says how a listener behaves. The zero value works.
 type ListenConfig struct {
 	// Backlog bounds the connections that wait for Accept, and those whose handshake is not over,
-	// each. What comes beyond is not answered, so that its peer tries again. 0: 128.
-	Backlog int
+	// each; 0: 128. SYNs beyond the latter are answered by SYN cookies (RFC 4987), so that a flood of
+	// them keeps nobody out; with Hold or NoCookies, and while too many wait for Accept, they are
+	// not answered, and their peers try again.
+	Backlog   int
+	NoCookies bool
 	// Hold reports each SYN with an event Held instead of answering it: Accept, Refuse or Drop of
 	// Event.TCP decides. Held connections count as such whose handshake is not over. One whose
 	// peer gives up meanwhile, or that nobody decides about in four minutes, ends with an event

@@ -84,6 +84,7 @@ type Stack struct {
 	listeners map[endpoint]*listener
 	lnSlots   []*listener
 	anyPort   *listener
+	cookieAt  tcp.Instant // when a SYN cookie was last sent; 0: never
 
 	udps      map[endpoint]*udpSock
 	connected map[tuple]*udpSock

@@ -89,6 +89,8 @@ type TCPStats struct {
 	Dropped     uint64 // not acceptable to the connection
 	BacklogFull uint64 // SYNs dropped
 	LimitFull   uint64 // SYNs dropped for Config.MaxTCP
+	CookiesSent uint64 // SYNs answered by a cookie, for want of room
+	CookiesGood uint64 // connections that came of them
 	ResetsSent  uint64 // for segments of no connection
 	Dialed      uint64
 	Accepted    uint64

@@ -85,7 +85,10 @@ func (s *Stack) inputListen(now time.Time, t tcp.Instant, key tuple, seg *wire.T
 	switch {
 	case seg.Flags.Has(wire.RST): // first: there is nothing to reset
 		s.stats.TCP.NoPort++
-	case seg.Flags.Has(wire.ACK): // second: an ACK of nothing we sent
+	case seg.Flags.Has(wire.ACK): // second: an ACK of nothing we sent, unless it was a cookie
+		if s.inputCookie(now, t, l, key, seg, data) {
+			return
+		}
 		s.stats.TCP.NoPort++
 		s.resetTCP(now, key, seg, len(data))
 	case !seg.Flags.Has(wire.SYN): // fourth: nothing that could begin a connection
@@ -95,9 +98,14 @@ func (s *Stack) inputListen(now time.Time, t tcp.Instant, key tuple, seg *wire.T
 	}
 }
 
-// inputSYN begins a connection, within the bounds of the listener. Beyond them the SYN is dropped,
-// without a RST, so that its sender tries again.
+// inputSYN begins a connection, within the bounds of the listener. If too many handshakes are under
+// way the answer is a cookie. If too many connections wait for Accept the SYN is dropped, without a
+// RST, so that its sender tries again.
 func (s *Stack) inputSYN(now time.Time, t tcp.Instant, l *listener, key tuple, seg *wire.TCP, after uint32) {
+	if l.pending >= l.c.Backlog && l.ready < l.c.Backlog && !l.c.Hold && !l.c.NoCookies && after == 0 {
+		s.sendCookie(now, t, key, seg)
+		return
+	}
 	if l.pending >= l.c.Backlog || l.ready >= l.c.Backlog {
 		s.stats.TCP.BacklogFull++
 		return

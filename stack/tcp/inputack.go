@@ -184,6 +184,6 @@ func (c *Conn) sampleRTT(now Instant, seg *wire.TCP, ack uint32) {
 }
 
 // tsNow is our timestamp clock: a millisecond a tick, from a random start (RFC 7323, 5.4 and 7.1).
-func (c *Conn) tsNow(now Instant) uint32 {
-	return c.tsOffset + uint32(int64(now)/int64(time.Millisecond))
-}
+func (c *Conn) tsNow(now Instant) uint32 { return c.tsOffset + millis(now) }
+
+func millis(now Instant) uint32 { return uint32(int64(now) / int64(time.Millisecond)) }
