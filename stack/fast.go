@@ -63,7 +63,9 @@ func (s *Stack) fastTCP(now time.Time, b []byte) bool {
 	seg.Seq, seg.Ack = binary.BigEndian.Uint32(p[4:8]), binary.BigEndian.Uint32(p[8:12])
 	seg.Flags, seg.Wnd = wire.TCPFlags(p[13]), binary.BigEndian.Uint16(p[14:16])
 	t := s.at(now)
-	s.afterTCP(now, t, k, k.conn.Input(t, &seg, p[hlen:]))
+	c := k.conn.Input(t, &seg, p[hlen:])
+	s.putOffAck(k)
+	s.afterTCP(now, t, k, c)
 	return true
 }
 

@@ -79,6 +79,7 @@ type Stack struct {
 	tcpFree   []uint32
 	spare     *tcpSock // recycled, linked by next
 	spares    int
+	batch     *batch // see InputBatch
 	timers    timerHeap
 	secret    tcp.Secret
 	listeners map[endpoint]*listener

@@ -31,6 +31,7 @@ type tcpSock struct {
 	waiting   bool // in the accept queue of ln
 	held      bool // reported with Held, not decided yet
 	wantAcked bool
+	late      bool // its ACK was put off; see batch
 	ttl, tos  uint8
 }
 
