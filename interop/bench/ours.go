@@ -87,15 +87,11 @@ func newStack(i int, out func(time.Time, []byte), touch func()) (*stack.Stack, e
 // nobody could open and close thousands of connections a second.
 const timeWait = 2 * time.Millisecond
 
-// run carries frames until the link is quiet.
+// run carries frames until the link is quiet, those of each side together.
 func (p *pair) run() {
-	for quiet := false; !quiet; {
-		quiet = true
+	for p.out[0].tail+p.out[1].tail > 0 {
 		for i := range p.out {
-			for f := p.out[i].pop(); f != nil; f = p.out[i].pop() {
-				p.stacks[1-i].Input(p.now, f)
-				quiet = false
-			}
+			p.stacks[1-i].InputBatch(p.now, p.out[i].pop)
 		}
 	}
 }

@@ -72,10 +72,15 @@ func (d *side) take() bool {
 	}
 	h := d.in.head.Load()
 	n := d.in.tail.Load() - h
-	for i := range n {
-		d.s.Input(d.now, d.in.slots[(h+i)%uint64(len(d.in.slots))])
-		d.in.head.Store(h + i + 1)
-	}
+	var i uint64
+	d.s.InputBatch(d.now, func() []byte {
+		d.in.head.Store(h + i) // those before are done with
+		if i == n {
+			return nil
+		}
+		i++
+		return d.in.slots[(h+i-1)%uint64(len(d.in.slots))]
+	})
 	for d.s.Pending() {
 		d.s.NextEvent()
 	}

@@ -47,13 +47,9 @@ func (l *couple) Deadline() time.Time {
 
 // Advance carries frames until the link is quiet, and lets the hosts do what is due.
 func (l *couple) Advance(now time.Time) {
-	for busy := true; busy; {
-		busy = false
+	for l.out[0].tail+l.out[1].tail > 0 {
 		for i := range l.out {
-			for f := l.out[i].pop(); f != nil; f = l.out[i].pop() {
-				l.hosts[1-i].Stack.Input(now, f)
-				busy = true
-			}
+			l.hosts[1-i].Stack.InputBatch(now, l.out[i].pop)
 		}
 	}
 	for _, h := range l.hosts {

@@ -28,7 +28,7 @@ const ours = "understudy"
 func rows() []row {
 	return []row{
 		{key: "bulk", title: "TCP bulk, one stream", unit: "1460 B", bytes: unit,
-			entrants: []entrant{{name: ours, make: oursBulk(1, 0)}, {name: "floor", make: floor},
+			entrants: []entrant{{name: ours, make: oursBulk(1, 0)}, {name: "floor", make: floor}, {name: "5 copies", make: fiveCopies},
 				{name: "gvisor", make: gvisorBulk(1, 0)}, {name: "lneto", make: lnetoBulk(1)}},
 			targets: []target{{"floor", 1 / 2.3}, {"gvisor", 11}, {"lneto", 4}}},
 		{key: "cores", title: "TCP bulk, one stream, on two cores: each side its own goroutine", unit: "1460 B", bytes: unit, wall: true,
