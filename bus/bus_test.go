@@ -280,3 +280,36 @@ func TestFaultsLoseInterrupts(t *testing.T) {
 		t.Errorf("%d told, %d lost", told, lost)
 	}
 }
+
+func TestFaultsHoldTheInterruptLine(t *testing.T) {
+	c := newChip()
+	f, err := NewFaults(c, FaultConfig{Rand: rand.NewPCG(1, 2)})
+	must(t, err)
+	told := 0
+	f.OnIRQ(func() { told++ })
+	for stuck, want := range map[StuckLine]bool{StuckIdle: false, StuckLow: true} {
+		f.Set(FaultConfig{StickIRQ: stuck})
+		c.irq()
+		if low, err := f.IRQ(); low != want || err != nil || told != 0 {
+			t.Errorf("stuck %d: line %v, %v, %d edges", stuck, low, err, told)
+		}
+	}
+	f.Set(FaultConfig{})
+	if c.irq(); told != 1 {
+		t.Errorf("%d edges when it is free again", told)
+	}
+}
+
+func TestFaultsSlowTheBus(t *testing.T) {
+	var passed time.Duration
+	f, err := NewFaults(newChip(), FaultConfig{
+		Rand: rand.NewPCG(1, 2), Delay: time.Millisecond, Slow: func(d time.Duration) { passed += d },
+	})
+	must(t, err)
+	for range 100 {
+		must(t, f.Tx(make([]byte, 4), nil))
+	}
+	if passed < 20*time.Millisecond || passed > 100*time.Millisecond {
+		t.Errorf("100 windows took %v", passed)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"time"
 )
 
 // FaultConfig says what goes wrong on a bus. Probabilities are from 0 to 1; the zero value disturbs
@@ -14,7 +15,24 @@ type FaultConfig struct {
 	FlipIn  float64     // a byte from the chip gets one bit flipped
 	LoseIRQ float64     // a falling edge is not told
 	FailTx  float64     // a window is not clocked, and Tx fails with ErrFault
+
+	// StickIRQ holds the interrupt line: no edges are told, and IRQ says the level that it is stuck at.
+	StickIRQ StuckLine
+	// Slow is called before each window with a time up to Delay that it should let pass; nil or a Delay of 0: none. It is
+	// the bus of a slow device or of a busy host.
+	Slow  func(time.Duration)
+	Delay time.Duration
 }
+
+// StuckLine says where the interrupt line of a [Faults] is stuck.
+type StuckLine uint8
+
+// The states of the line.
+const (
+	NotStuck  StuckLine = iota
+	StuckIdle           // never asserted
+	StuckLow            // asserted for ever
+)
 
 // FaultStats counts the faults that were made.
 type FaultStats struct {
@@ -60,6 +78,7 @@ func (f *Faults) Stats() FaultStats {
 
 // Tx clocks a window with flipped bits, or fails with [ErrFault]. w is not changed.
 func (f *Faults) Tx(w, r []byte) error {
+	f.slow()
 	w, err := f.out(w)
 	if err != nil {
 		return err
@@ -71,6 +90,19 @@ func (f *Faults) Tx(w, r []byte) error {
 	defer f.mu.Unlock()
 	f.stats.FlippedIn += f.flip(r, f.conf.FlipIn)
 	return nil
+}
+
+// slow lets the time of a slow bus pass. The lock is not held meanwhile.
+func (f *Faults) slow() {
+	f.mu.Lock()
+	slow, d := f.conf.Slow, f.conf.Delay
+	if slow == nil || d <= 0 {
+		f.mu.Unlock()
+		return
+	}
+	d = time.Duration(f.rnd.Int64N(int64(d)) + 1)
+	f.mu.Unlock()
+	slow(d)
 }
 
 // out returns what goes to the chip instead of w.
@@ -111,8 +143,16 @@ func (f *Faults) SetReset(low bool) error { return f.port.SetReset(low) }
 // SetEnable drives CHIP_EN of the port below.
 func (f *Faults) SetEnable(high bool) error { return f.port.SetEnable(high) }
 
-// IRQ reads the interrupt line of the port below.
-func (f *Faults) IRQ() (asserted bool, err error) { return f.port.IRQ() }
+// IRQ reads the interrupt line of the port below, unless it is stuck.
+func (f *Faults) IRQ() (asserted bool, err error) {
+	f.mu.Lock()
+	stuck := f.conf.StickIRQ
+	f.mu.Unlock()
+	if stuck != NotStuck {
+		return stuck == StuckLow, nil
+	}
+	return f.port.IRQ()
+}
 
 // OnIRQ sets the function for falling edges, of which some are lost.
 func (f *Faults) OnIRQ(fn func()) {
@@ -122,7 +162,7 @@ func (f *Faults) OnIRQ(fn func()) {
 	}
 	f.port.OnIRQ(func() {
 		f.mu.Lock()
-		lost := f.hit(f.conf.LoseIRQ)
+		lost := f.conf.StickIRQ != NotStuck || f.hit(f.conf.LoseIRQ)
 		if lost {
 			f.stats.LostIRQ++
 		}
