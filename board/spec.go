@@ -44,7 +44,7 @@ func Parse(s string) (Spec, error) {
 func parse(s string) (Spec, error) {
 	rest, ok := strings.CutPrefix(s, "spi:")
 	if !ok {
-		return Spec{}, errors.New("it does not begin with spi:")
+		return Spec{}, errors.New("it does not begin with \"spi:\"")
 	}
 	fields := strings.Split(rest, ",")
 	spec := Spec{Speed: DefaultSpeed}

@@ -214,7 +214,7 @@ func (n Net) SetAddr(ctx context.Context, prefix netip.Prefix, gateway netip.Add
 	if err := n.Stack.SetAddrTag(now, w, prefix, gateway, dns...); err != nil {
 		return err
 	}
-	now, e, err := w.wait(ctx, now)
+	_, e, err := w.wait(ctx, now)
 	if err != nil {
 		return err
 	}

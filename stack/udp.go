@@ -34,7 +34,6 @@ type udpSock struct {
 	limit     int
 	flags     Flags
 	queued    bool
-	blocked   bool
 	ttl, tos  uint8
 	connected bool
 	err       error

@@ -92,7 +92,7 @@ func (s *Station) event(now time.Time, e wifi.Event) {
 }
 
 // wait starts something and waits for one of its ends. Lock held.
-func (s *Station) wait(now time.Time, ends ...wifi.EventKind) (wifi.Event, error) {
+func (s *Station) wait(ends ...wifi.EventKind) (wifi.Event, error) {
 	s.done = wifi.Event{}
 	s.slot.Touch()
 	for {
@@ -104,7 +104,7 @@ func (s *Station) wait(now time.Time, ends ...wifi.EventKind) (wifi.Event, error
 		if s.b.World.Closed() {
 			return wifi.Event{}, context.Canceled
 		}
-		now = s.b.World.Wait(&s.q, time.Time{})
+		s.b.World.Wait(&s.q, time.Time{})
 	}
 }
 
@@ -126,7 +126,7 @@ func (s *Station) Associate(ssid, passphrase string) error {
 	if err := s.Radio.Join(now, p); err != nil {
 		return err
 	}
-	e, err := s.wait(now, wifi.EventJoined, wifi.EventJoinFailed)
+	e, err := s.wait(wifi.EventJoined, wifi.EventJoinFailed)
 	if err == nil && e.Kind == wifi.EventJoinFailed {
 		err = &JoinError{e}
 	}
@@ -180,6 +180,6 @@ func (s *Station) Scan(names ...string) ([]wifi.Network, error) {
 	if err := s.Radio.Scan(now, wifi.ScanParams{SSIDs: names}); err != nil {
 		return nil, err
 	}
-	_, err := s.wait(now, wifi.EventScanDone)
+	_, err := s.wait(wifi.EventScanDone)
 	return s.Radio.Results(), err
 }
