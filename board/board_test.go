@@ -49,8 +49,8 @@ func TestParse(t *testing.T) {
 	}
 	const dev = "spi:/dev/spidev0.0,"
 	for s, want := range map[string]string{
-		"":                                      "does not begin with spi:",
-		"unix:/tmp/x":                           "does not begin with spi:",
+		"":                                      `does not begin with "spi:"`,
+		"unix:/tmp/x":                           `does not begin with "spi:"`,
 		"spi:":                                  `"" is no spidev`,
 		"spi:/dev/spidev0,irq=a,reset=b":        "is no spidev",
 		"spi:/dev/spidev0.,irq=a,reset=b":       "is no spidev",
