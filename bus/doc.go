@@ -5,7 +5,7 @@
 //     lines, and the messages with their fields.
 //   - [Player] is the chip of such a transcript: it answers a host as recorded and says where the host
 //     does something else. So a trace of today is a test of tomorrow.
-//   - [Faults] flips bits, loses interrupts and makes transfers fail, all from one seed.
+//   - [Faults] flips bits, loses or holds interrupts, makes transfers slow or fail, all from one seed.
 //
 // Above the wires are bus/spi (the SPI protocol, both ends), bus/reg (the registers) and bus/hif (the
 // messages); bus/remote carries a Port over a socket to another process.

@@ -81,6 +81,7 @@ type scripted struct {
 	crc    bool
 	packet int
 	log    []string // windows, when it is not nil
+	failed *int     // windows that failed so far; nil: none can
 	dead   bool     // LITE: the first error is the last
 	tries  int      // accesses that had to be tried again
 
@@ -281,7 +282,7 @@ func (s *scripted) try(do func() error) error {
 	}
 	var err error
 	for range max(s.attempts, 1) {
-		if err = do(); err == nil {
+		if err = s.attempt(do); err == nil {
 			return nil
 		}
 		s.tries++
@@ -297,6 +298,21 @@ func (s *scripted) try(do func() error) error {
 		}
 	}
 	return err
+}
+
+// attempt runs an access once. It has failed too if one of its windows has.
+func (s *scripted) attempt(do func() error) error {
+	if s.failed == nil {
+		return do()
+	}
+	before := *s.failed
+	if err := do(); err != nil {
+		return err
+	}
+	if *s.failed != before {
+		return bus.ErrFault
+	}
+	return nil
 }
 
 // softReset is CF; most hosts do not look at the result.
@@ -750,8 +766,7 @@ func (s *scripted) await(d time.Duration, op hif.Op) []byte {
 func (s *scripted) wait(d time.Duration, ops ...hif.Op) (message, bool) {
 	s.t.Helper()
 	for waited := time.Duration(0); ; {
-		for s.interrupt() {
-			s.isr()
+		for s.interrupt() && s.isr() {
 		}
 		for i, m := range s.inbox {
 			if slices.Contains(ops, m.op) {
