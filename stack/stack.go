@@ -86,6 +86,7 @@ type Stack struct {
 	lnSlots   []*listener
 	anyPort   *listener
 	cookieAt  tcp.Instant // when a SYN cookie was last sent; 0: never
+	paths     *pathMTUs
 
 	udps      map[endpoint]*udpSock
 	connected map[tuple]*udpSock

@@ -20,6 +20,7 @@ func (s *Stack) Dial(now time.Time, local, remote netip.AddrPort) (TCP, error) {
 	k := s.newTCP(key)
 	k.conn.Open(t, &s.cfg.TCP, s.params(t, key))
 	k.ackedSeq = k.conn.FirstByte()
+	s.usePath(t, k)
 	s.stats.TCP.Dialed++
 	s.afterTCP(now, t, k, 0)
 	s.touch()

@@ -115,7 +115,8 @@ func (s *Stack) tcpError(now time.Time, t tcp.Instant, key tuple, seq uint32, v 
 		return false
 	}
 	if v.mtu != 0 {
-		if k.conn.SetPathMTU(v.mtu) {
+		if k.conn.SetPathMTU(t, v.mtu) {
+			s.notePath(t, key.remote.ip, min(v.mtu, s.cfg.MTU))
 			s.afterTCP(now, t, k, 0)
 		}
 		return true

@@ -123,6 +123,7 @@ func (s *Stack) inputSYN(now time.Time, t tcp.Instant, l *listener, key tuple, s
 	}
 	k.conn.Accept(t, &s.cfg.TCP, p, seg, l.c.Hold)
 	k.ackedSeq = k.conn.FirstByte()
+	s.usePath(t, k)
 	if l.c.Hold {
 		k.held, k.tag = true, l.tag
 		s.tcpEvent(k, Held)

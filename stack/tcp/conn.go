@@ -53,6 +53,7 @@ type Conn struct {
 	opt    *options
 	ooo    *reassembly
 	sacked *scoreboard
+	path   *pathMTU
 
 	snd struct {
 		una, nxt, wnd, wl1, wl2 uint32 // RFC 9293, 3.3.1; wnd is scaled up
@@ -223,6 +224,9 @@ func (c *Conn) onSyn(now Instant, seg *wire.TCP) {
 	}
 	// Send size: what the peer takes and what the path takes (MUST-16).
 	c.mss = min(c.mss, max(c.peerMSS, minMSS))
+	if c.path != nil {
+		c.path.full = min(c.path.full, max(c.peerMSS, minMSS))
+	}
 	if seg.Opt.TS && !c.cfg.NoTimestamps { // TS-1: both SYNs must have them
 		c.set(flagTS)
 		c.tsRecent, c.tsRecentAt = seg.Opt.TSVal, now
@@ -283,7 +287,7 @@ func (c *Conn) Discard() {
 	if c.cfg == nil {
 		return
 	}
-	c.state, c.ooo, c.sacked, c.opt, c.cc.cubic = StateClosed, nil, nil, nil, nil
+	c.state, c.ooo, c.sacked, c.path, c.opt, c.cc.cubic = StateClosed, nil, nil, nil, nil, nil
 	c.rtxAt, c.ackAt, c.waitAt, c.ptoAt = 0, 0, 0, 0
 	c.snd.buf.Reset(&c.cfg.Pool)
 	c.rcv.buf.Reset(&c.cfg.Pool)

@@ -144,6 +144,9 @@ func (c *Conn) newAck(now Instant, seg *wire.TCP) Change {
 	if c.has(flagTLP) {
 		c.onTLPAck(seg, false)
 	}
+	if c.path != nil {
+		c.probeAcked(ack)
+	}
 	return c.freeAcked(ack)
 }
 

@@ -46,19 +46,3 @@ func (c *Conn) SetBuffers(recv, send int) {
 		c.snd.limit = uint32(min(max(send, minBuffer), c.cfg.maxBuffer()))
 	}
 }
-
-// SetPathMTU lowers the size of segments to what a path of mtu bytes takes (RFC 1191). It never
-// raises it, and never goes below 552 bytes of MTU (PMTU-1). It reports whether it changed
-// anything.
-func (c *Conn) SetPathMTU(mtu int) bool {
-	m := uint16(min(max(mtu, 552), 65535) - 40)
-	if m >= c.mss {
-		return false
-	}
-	c.mss = m
-	if c.flight() > 0 && c.state.sends() {
-		c.snd.pos = c.snd.una // send all of it again in pieces that fit; no sign of congestion (RFC 1191, 6.5)
-		c.timedAt = 0
-	}
-	return true
-}

@@ -154,7 +154,13 @@ func (c *Conn) outputData(now Instant, b []byte) int {
 		return 0
 	}
 	avail = min(avail, hole)
-	n := min(avail, c.usable(), c.segMSS())
+	usable := c.usable()
+	n := min(avail, usable, c.segMSS())
+	if c.path != nil {
+		if probe := c.probeSize(now, avail, usable); probe > 0 {
+			return c.outputAt(now, b, c.snd.pos, probe)
+		}
+	}
 	if !c.worthSending(n, avail, finDue) {
 		if n < avail && c.flight() == 0 && c.rtxAt == 0 {
 			c.startPersist(now)

@@ -176,6 +176,7 @@ func (c *Conn) enterRecovery() {
 	c.set(flagResend)
 	c.timedAt = 0
 	c.endTLP()
+	c.recoverProbe()
 	if c.sacked != nil {
 		c.sacked.rescued = false
 		c.cc.cwnd = c.cc.ssthresh // RFC 6675, 5, step 4.2: pipe takes the place of inflation

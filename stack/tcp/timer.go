@@ -116,6 +116,7 @@ func (c *Conn) rtxExpired(now Instant) Change {
 	c.rtxAt = now.Add(c.rtt.rto())
 	c.timedAt = 0
 	if c.state.synchronized() {
+		c.checkBlackHole(now)
 		c.cc.onTimeout(c.flight(), c.segMSS(), c.snd.nxt, repeated)
 	} else {
 		c.set(flagSynLost)
