@@ -91,7 +91,9 @@ const timeWait = 2 * time.Millisecond
 func (p *pair) run() {
 	for p.out[0].tail+p.out[1].tail > 0 {
 		for i := range p.out {
-			p.stacks[1-i].InputBatch(p.now, p.out[i].pop)
+			if p.out[i].tail > 0 {
+				p.stacks[1-i].InputBatch(p.now, p.out[i].pop)
+			}
 		}
 	}
 }

@@ -49,7 +49,9 @@ func (l *couple) Deadline() time.Time {
 func (l *couple) Advance(now time.Time) {
 	for l.out[0].tail+l.out[1].tail > 0 {
 		for i := range l.out {
-			l.hosts[1-i].Stack.InputBatch(now, l.out[i].pop)
+			if l.out[i].tail > 0 {
+				l.hosts[1-i].Stack.InputBatch(now, l.out[i].pop)
+			}
 		}
 	}
 	for _, h := range l.hosts {

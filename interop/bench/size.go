@@ -268,7 +268,7 @@ func (r sizeRow) print(w io.Writer) {
 			fmt.Fprintf(tw, "%s\tfailed: %s\t\t\t\t\n", s.Name, s.Failure)
 			continue
 		}
-		fmt.Fprintf(tw, "%s\t%.0f B\t%.1f\t%.2f\t%s\t%s\n", s.Name, s.Bytes, s.Objects, s.Goroutines, nanos(s.Make), s.Note)
+		fmt.Fprintf(tw, "%s\t%.0f B\t%.1f\t%.2f\t%s\t  %s\n", s.Name, s.Bytes, s.Objects, s.Goroutines, nanos(s.Make), s.Note)
 	}
 	tw.Flush()
 	word := "met"
