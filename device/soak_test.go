@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	soakFor  = flag.Duration("soak", 4*time.Hour, "virtual time that TestSoak lets pass")
+	soakFor  = flag.Duration("soak", 2*time.Hour, "virtual time that TestSoak lets pass")
 	soakSeed = flag.Uint64("soakseed", 1, "seed of TestSoak")
 )
 
