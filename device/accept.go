@@ -21,7 +21,7 @@ const freshHandshake = time.Second
 // held is a SYN for the listener s that waits for a decision. While no id is free for it, it is dropped, as if it had
 // been lost: the peer sends it again (driver-api 3.6).
 func (f *firmware) held(now time.Time, s *socket, c stack.TCP) {
-	if s.state != sockListening || f.freeTCPs() <= f.freshHandshakes(now) {
+	if s.state != sockListening || f.freeTCPs() <= f.freshHandshakes(now)+len(f.tlsChildren) || s.sec != nil && f.tlsSockets() >= f.d.profile.TLSSockets {
 		s.crowded = true
 		c.Drop(now)
 		return
@@ -73,18 +73,20 @@ func (f *firmware) handshakeOver(now time.Time, s *socket, e stack.Event) {
 	case child == nil:
 		f.d.counters.AcceptNoSlot++
 		e.TCP.Abort(now)
+	case s.sec != nil && s.sec.server != nil:
+		f.secureChild(now, s, e.TCP)
 	default:
-		f.accept(now, s, child, e.TCP)
+		f.accept(now, s, child, e.TCP, hif.TCPAppDataOffset)
 	}
 }
 
-// accept makes child the socket of c, and tells the host with the event ACCEPT on the listener.
-func (f *firmware) accept(now time.Time, s, child *socket, c stack.TCP) {
+// accept makes child the socket of c, and tells the host with the event ACCEPT on the listener. False: it could not.
+func (f *firmware) accept(now time.Time, s, child *socket, c stack.TCP, offset uint16) bool {
 	e := f.d.out.push(maxQueue)
 	if e == nil {
 		f.d.counters.RepliesLost++
 		c.Abort(now)
-		return
+		return false
 	}
 	child.state, child.accepted, child.tcp, child.remote = sockConnected, true, c, c.RemoteAddr()
 	c.SetNoDelay(true)
@@ -92,8 +94,9 @@ func (f *firmware) accept(now time.Time, s, child *socket, c stack.TCP) {
 	e.kind, e.op, e.sock, e.gen = entryAccept, hif.OpAccept, s.id, s.gen
 	e.child, e.childGen = child.id, child.gen
 	e.len = len(hif.Accept{
-		Peer: child.remote, Listener: s.id, Sock: child.id, AppDataOffset: hif.TCPAppDataOffset,
+		Peer: child.remote, Listener: s.id, Sock: child.id, AppDataOffset: offset,
 	}.Append(e.buf[:0]))
+	return true
 }
 
 // buildAccept checks once more, when its turn has come, that the event is still true. A child whose listener was closed

@@ -157,6 +157,11 @@ func (f *firmware) subnetBroadcast() netip.Addr {
 
 // connected ends the handshake.
 func (s *socket) connected(now time.Time, err error) {
+	if err == nil && s.sec != nil && s.sec.start {
+		s.tcp.SetNoDelay(true)
+		s.f.shake(now, s) // the answer comes when the handshake of TLS is over, too
+		return
+	}
 	s.connectBy = time.Time{}
 	if err == nil {
 		s.state = sockConnected
@@ -193,40 +198,4 @@ func statusOf(err error) hif.Status {
 		return hif.StatusAddressInUse
 	}
 	return hif.StatusInvalid
-}
-
-// sslConnect is SSL_CONNECT. With the flag "delayed" it is a plain connect that SECURE would turn into TLS later (3.15).
-func (f *firmware) sslConnect(now time.Time, m hif.SockConnect) {
-	if m.Flags&hif.TLSDelayed != 0 {
-		f.connect(now, m)
-		return
-	}
-	f.d.counters.Unsupported++
-	if s := f.claim(now, m.Sock, m.Session); s != nil {
-		s.connectAnswer(hif.StatusAborted)
-	}
-}
-
-// secure is SECURE, which fails: there is no TLS yet. As after any failure of it, the socket is dead.
-func (f *firmware) secure(now time.Time, m hif.SockConnect) {
-	f.d.counters.Unsupported++
-	s := f.socket(m.Sock)
-	if s == nil {
-		return
-	}
-	if s.state == sockConnected {
-		s.abort(now)
-		s.state, s.verdict = sockDead, hif.StatusAborted
-		s.failSends(hif.StatusAborted)
-		s.queueRecv()
-	}
-	s.connectAnswer(hif.StatusAborted)
-}
-
-// sslBind is SSL_BIND: there are no TLS servers yet.
-func (f *firmware) sslBind(now time.Time, m hif.Bind) {
-	f.d.counters.Unsupported++
-	if s := f.claim(now, m.Sock, m.Session); s != nil {
-		s.answer(hif.OpSSLBind, hif.BindReply{Sock: s.id, Status: hif.StatusInvalid, Session: m.Session})
-	}
 }

@@ -30,4 +30,5 @@ type Counters struct {
 	AcceptNoSlot  uint64 // incoming connections refused because no id was free
 	EmptyDatagram uint64 // received datagrams without data, which the protocol cannot say
 	CutDatagram   uint64 // received datagrams longer than the host's buffer
+	TLSFailed     uint64 // handshakes that failed, TLS connections that broke, servers without a certificate
 }

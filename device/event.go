@@ -20,6 +20,7 @@ const (
 	EventPower                     // reset, power, CPU: Text says what
 	EventFirmware                  // the firmware runs, and Text says its version and that of the host; or it is an access point
 	EventFlash                     // the flash has no image to run, or fails: Text says what
+	EventTLS                       // a handshake failed, or there is nothing to check it with: Text says why
 )
 
 // String prints the kind in a word.
@@ -41,6 +42,8 @@ func (k EventKind) String() string {
 		return "firmware"
 	case EventFlash:
 		return "flash"
+	case EventTLS:
+		return "TLS"
 	}
 	return fmt.Sprintf("event(%d)", uint8(k))
 }

@@ -1,10 +1,12 @@
 package device
 
 import (
+	stdtls "crypto/tls"
 	"time"
 
 	"github.com/understudy-net/understudy/air/wifi"
 	"github.com/understudy-net/understudy/bus/hif"
+	"github.com/understudy-net/understudy/device/tls"
 	"github.com/understudy-net/understudy/stack"
 	"github.com/understudy-net/understudy/wire"
 )
@@ -37,7 +39,12 @@ type firmware struct {
 	handshakes []handshake  // connections to listeners that have no id yet
 	lingering  []*lingering // connections that the host has closed and that still have data to deliver
 
-	ciphers uint32 // what the host chose, for when there is TLS
+	ciphers     tls.Suites                // in force
+	expiry      tls.Expiry                // whether dates of certificates count
+	sessions    stdtls.ClientSessionCache // nil until a socket wants them kept
+	ticketKey   [32]byte                  // of servers; zero until there is one
+	shakers     []shaker                  // handshakes of TLS, the first of them under way
+	tlsChildren []*tlsChild               // of TLS listeners, before they have an id
 }
 
 // limits are the numbers in force. They differ from the real part's only after the host asked (extension USTD).
@@ -58,6 +65,7 @@ func newFirmware(d *Device, now time.Time, host hif.Version) (*firmware, error) 
 		f.name = defaultName(f.mac)
 	}
 	f.ip.dhcp = true
+	f.ciphers, f.expiry = d.profile.TLSSuites.Available(), tls.ExpiryIfTime
 	f.makeSockets()
 	if err := f.makeNetwork(); err != nil {
 		return nil, err
@@ -75,7 +83,10 @@ func defaultName(mac wire.MAC) string {
 
 // shutdown takes the firmware off the air. The access point is told, which a chip that loses power could not do: its
 // place there would be taken until the access point missed it.
-func (f *firmware) shutdown(now time.Time) { f.closeNetwork(now) }
+func (f *firmware) shutdown(now time.Time) {
+	f.stopTLS()
+	f.closeNetwork(now)
+}
 
 // setMAC changes the working address: a new station and a new IP host. Hosts do it before they connect (2.11).
 func (f *firmware) setMAC(now time.Time, m hif.SetMAC) {

@@ -29,7 +29,7 @@ const bufferSlack = 8
 func (b *inbox) init(p *Profile) {
 	b.slots = make([]inSlot, p.SendBuffers+1) // one more, so that no control message is ever refused [HM-08]
 	b.granted, b.base = -1, inBase
-	b.size = max(hif.MaxLen+4, hif.HeaderLen+hif.TCPDataOffset+p.SendBytes) + bufferSlack
+	b.size = max(hif.MaxLen+4, tlsAppDataOffset+p.SendBytes) + bufferSlack
 }
 
 // reset takes all buffers back.

@@ -217,6 +217,7 @@ func (f *firmware) abortSockets(now time.Time) {
 	for i := range f.sockets {
 		f.sockets[i].linkLost(now)
 	}
+	f.dropChildren(now, nil)
 	for len(f.lingering) > 0 {
 		f.lingering[0].end(now, true)
 	}

@@ -128,6 +128,8 @@ func (f *firmware) stackEvent(now time.Time, e stack.Event) {
 		f.socketEvent(now, t, e)
 	case *lingering:
 		t.event(now, e)
+	case *tlsChild:
+		t.event(now, e)
 	case *lookup:
 		f.resolved(now, t, e)
 	case *echo:

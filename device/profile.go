@@ -1,11 +1,13 @@
 package device
 
 import (
+	stdtls "crypto/tls"
 	"fmt"
 	"time"
 
 	"github.com/understudy-net/understudy/bus/hif"
 	"github.com/understudy-net/understudy/device/flash"
+	"github.com/understudy-net/understudy/device/tls"
 )
 
 // Profile says which chip a device is: what it calls itself and where its limits are. Get one from [WINC1500] or
@@ -25,6 +27,14 @@ type Profile struct {
 	TCPSockets, UDPSockets int
 	SendBytes              int // most bytes of data in one SEND and in one RECV reply, at most 4000
 	Listeners              int // most listening sockets; 0: as many as there are TCP sockets
+
+	// TLS sockets. How many of the TCP sockets can be one, listeners and accepted connections included (0 means 4), and
+	// how many can shake hands at a time (0 means 1). Versions in the numbers of crypto/tls, 0 means TLS 1.0 and TLS 1.2;
+	// the cipher suites until a host chooses, 0 means tls.DefaultSuites; the most bits of an RSA key, 0 means 2048.
+	TLSSockets, TLSHandshakes int
+	MinTLS, MaxTLS            uint16
+	TLSSuites                 tls.Suites
+	MaxRSA                    int
 
 	// SendBuffers is the number of SEND messages that may wait in the chip's memory for room in a socket. When all are
 	// taken, requests for data messages get address 0, "no buffer". 0 means 8.
@@ -79,6 +89,8 @@ func Unlimited() Profile {
 	p.SendBuffers = 32
 	p.DatagramBytes = 64 << 10
 	p.SoftAP = SoftAPProfile{Stations: 64, Pool: 100}
+	p.TLSSockets, p.TLSHandshakes = p.TCPSockets, p.TCPSockets
+	p.MaxTLS, p.TLSSuites, p.MaxRSA = stdtls.VersionTLS13, tls.AllSuites, 8192
 	p.Networks = 255
 	return p
 }
@@ -110,6 +122,12 @@ func (p Profile) withDefaults() Profile {
 	setDefault(&p.ACDProbes, 1)
 	setDefault(&p.ACDWait, 200*time.Millisecond)
 	p.SoftAP = p.SoftAP.withDefaults()
+	setDefault(&p.TLSSockets, 4)
+	setDefault(&p.TLSHandshakes, 1)
+	setDefault(&p.MinTLS, stdtls.VersionTLS10)
+	setDefault(&p.MaxTLS, stdtls.VersionTLS12)
+	setDefault(&p.TLSSuites, tls.DefaultSuites)
+	setDefault(&p.MaxRSA, 2048)
 	setDefault(&p.Networks, 32)
 	setDefault(&p.StoredNets, 4)
 	setDefault(&p.FlashSize, flash.Size8M)
@@ -126,6 +144,13 @@ func (p *Profile) check() error {
 		return fmt.Errorf("device: profile %q: %d bytes a send; want 1 to %d", p.Name, p.SendBytes, maxSendBytes)
 	case p.SendBuffers < 1 || p.SendBuffers > maxSendBuffers:
 		return fmt.Errorf("device: profile %q: %d send buffers; want 1 to %d", p.Name, p.SendBuffers, maxSendBuffers)
+	case p.TLSSockets < 1 || p.TLSHandshakes < 1:
+		return fmt.Errorf("device: profile %q: %d TLS sockets, %d handshakes; want at least 1 each", p.Name, p.TLSSockets, p.TLSHandshakes)
+	case p.MinTLS < stdtls.VersionTLS10 || p.MaxTLS > stdtls.VersionTLS13 || p.MinTLS > p.MaxTLS:
+		return fmt.Errorf("device: profile %q: %s to %s; want versions from TLS 1.0 to TLS 1.3", p.Name,
+			stdtls.VersionName(p.MinTLS), stdtls.VersionName(p.MaxTLS))
+	case p.TLSSuites.Available() == 0:
+		return fmt.Errorf("device: profile %q: no cipher suites that there are: %v", p.Name, p.TLSSuites)
 	case p.Networks < 1 || p.Networks > 255:
 		return fmt.Errorf("device: profile %q: %d networks; want 1 to 255", p.Name, p.Networks)
 	case p.StoredNets < 1 || p.StoredNets > flash.MaxNetworks:
@@ -137,7 +162,7 @@ func (p *Profile) check() error {
 	return nil
 }
 
-func setDefault[T int | time.Duration](v *T, d T) {
+func setDefault[T int | uint16 | tls.Suites | time.Duration](v *T, d T) {
 	if *v == 0 {
 		*v = d
 	}

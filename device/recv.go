@@ -57,7 +57,8 @@ func (s *socket) canRecv(op hif.Op, m hif.Recv) hif.Status {
 		return hif.StatusInvalidArg
 	case s.state == sockDead && (s.lost || s.tcp == (stack.TCP{})):
 		return s.verdict
-	case s.isTCP() && (op != hif.OpRecv || s.state != sockConnected && s.state != sockDead),
+	case s.isTCP() && (op == hif.OpRecvFrom || s.state != sockConnected && s.state != sockDead),
+		op == hif.OpSSLRecv && !s.encrypted(),
 		!s.isTCP() && s.state != sockBound:
 		return hif.StatusInvalid
 	}
@@ -111,7 +112,9 @@ func (s *socket) buildRecv(now time.Time, b []byte) (hif.Op, int) {
 	case s.state == sockDead && (s.lost || s.tcp == (stack.TCP{})):
 		m.Status = s.verdict
 	case s.isTCP():
-		n, err = s.tcp.Read(now, data)
+		if n, err = 0, sock.ErrWouldBlock; s.sec == nil || !s.sec.asking {
+			n, err = s.readSome(now, data)
+		}
 		m.Status = s.recvStatus(n, err)
 	default:
 		n, m.Remote, err = s.readDatagram(now, data)

@@ -121,9 +121,9 @@ func (f *firmware) wifiRequest(now time.Time, r request) {
 // ipRequest is group IP: addresses and sockets. Spec hif-messages 2.7, 3.
 func (f *firmware) ipRequest(now time.Time, r request) {
 	switch r.Op {
-	case hif.OpSend, hif.OpSendTo:
+	case hif.OpSend, hif.OpSendTo, hif.OpSSLSend:
 		f.send(now, r)
-	case hif.OpRecv, hif.OpRecvFrom:
+	case hif.OpRecv, hif.OpRecvFrom, hif.OpSSLRecv:
 		f.recv(now, r)
 	case hif.OpBind:
 		parsed(f, now, r, hif.ParseBind, f.bind)
@@ -151,21 +151,14 @@ func (f *firmware) ipRequest(now time.Time, r request) {
 		parsed(f, now, r, hif.ParseSockConnect, f.secure)
 	case hif.OpSSLBind:
 		parsed(f, now, r, hif.ParseBind, f.sslBind)
-	case hif.OpSSLSend:
-		parsed(f, now, r, hif.ParseSend, func(_ time.Time, m hif.Send) {
-			f.d.counters.Unsupported++
-			f.sendFailed(r.Op, m, hif.StatusInvalid)
-		})
-	case hif.OpSSLRecv:
-		parsed(f, now, r, hif.ParseRecv, func(_ time.Time, m hif.Recv) {
-			f.d.counters.Unsupported++
-			f.recvFailed(r.Op, m, hif.StatusInvalid)
-		})
-	case hif.OpSSLCreate: // names an id, which no connection may be given from then on (3.5)
-		parsed(f, now, r, hif.ParseSSLCreate, func(_ time.Time, m hif.SSLCreate) { f.socket(m.Sock) })
-		f.unsupported(now, r)
-	case hif.OpSSLSetOpt, hif.OpSSLExpCheck, hif.OpSSLSetCSListIP:
-		f.unsupported(now, r) // no answer is due for any of them
+	case hif.OpSSLCreate:
+		parsed(f, now, r, hif.ParseSSLCreate, f.sslCreate)
+	case hif.OpSSLSetOpt:
+		parsed(f, now, r, hif.ParseSSLOption, f.sslOption)
+	case hif.OpSSLExpCheck:
+		parsed(f, now, r, hif.ParseSSLExpCheck, f.sslExpiry)
+	case hif.OpSSLSetCSListIP:
+		f.unsupported(now, r) // no host sends it, and no answer is known
 	default:
 		f.unknown(now, r)
 	}
@@ -213,14 +206,12 @@ func (f *firmware) extend() {
 	})
 }
 
-// sslRequest is group SSL. Without TLS sockets there is only the list of cipher suites to keep (5.1).
+// sslRequest is group SSL (5.1). Keys and certificates come with the flash, and a device in software has no need of a host
+// that computes for it.
 func (f *firmware) sslRequest(now time.Time, r request) {
 	switch r.Op {
 	case hif.OpSetCipherSuites:
-		parsed(f, now, r, hif.ParseCipherSuites, func(_ time.Time, m hif.CipherSuites) {
-			f.ciphers = m.Bits
-			reply(f.d, hif.OpCipherSuites, m)
-		})
+		parsed(f, now, r, hif.ParseCipherSuites, f.setCiphers)
 	case hif.OpECCResponse, hif.OpCRL, hif.OpWriteCertificates:
 		f.unsupported(now, r)
 	default:

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/understudy-net/understudy/bus/hif"
+	"github.com/understudy-net/understudy/device/tls"
 	"github.com/understudy-net/understudy/sock"
 	"github.com/understudy-net/understudy/stack"
 )
@@ -27,6 +28,7 @@ type sendRecord struct {
 	size    uint16
 	session uint16 // echoed [HM-10]
 	status  hif.Status
+	tls     bool // SSL_SEND
 }
 
 // heldSend is the rest of a SEND's data that the connection had no room for, still in its HIF buffer.
@@ -89,8 +91,11 @@ func (f *firmware) send(now time.Time, r request) {
 	}
 	s.heard(m.Session)
 	offset := hif.TCPDataOffset
-	if !s.isTCP() {
+	switch {
+	case !s.isTCP():
 		offset = hif.UDPDataOffset
+	case r.Op == hif.OpSSLSend:
+		offset = tlsAppDataOffset - hif.HeaderLen
 	}
 	data, err := m.Data(r.payload, offset)
 	switch {
@@ -99,9 +104,9 @@ func (f *firmware) send(now time.Time, r request) {
 		f.sendFailed(r.Op, m, hif.StatusInvalidArg)
 	case len(data) > f.limits.bytes:
 		f.sendFailed(r.Op, m, hif.StatusInvalidArg)
-	case !s.isTCP():
+	case !s.isTCP() && r.Op != hif.OpSSLSend:
 		s.sendUDP(now, r.Op, m, data)
-	case r.Op == hif.OpSendTo:
+	case r.Op == hif.OpSendTo, (r.Op == hif.OpSSLSend) != s.encrypted() && s.state != sockDead, s.sec != nil && s.sec.asking:
 		f.sendFailed(r.Op, m, hif.StatusInvalid)
 	default:
 		s.sendTCP(now, r, m, data)
@@ -125,7 +130,7 @@ func (s *socket) sendTCP(now time.Time, r request, m hif.Send, data []byte) {
 		s.f.sendFailed(r.Op, m, hif.StatusInvalid)
 		return
 	}
-	s.tx.push(sendRecord{size: uint16(len(data)), session: m.Session})
+	s.tx.push(sendRecord{size: uint16(len(data)), session: m.Session, tls: r.Op == hif.OpSSLSend})
 	hold := len(s.tx.held) > 0 || s.tx.n > maxSends
 	if !hold {
 		data = s.write(now, data)
@@ -152,7 +157,7 @@ func (s *socket) answerSends() {
 // write gives data to the connection and returns what it did not take.
 func (s *socket) write(now time.Time, data []byte) []byte {
 	for len(data) > 0 {
-		n, err := s.tcp.Write(now, data)
+		n, err := s.writeSome(now, data)
 		data = data[n:]
 		if err != nil {
 			if !errors.Is(err, sock.ErrWouldBlock) {
@@ -162,6 +167,22 @@ func (s *socket) write(now time.Time, data []byte) []byte {
 		}
 	}
 	return data
+}
+
+// writeSome gives data to the connection, or to the TLS session on it.
+func (s *socket) writeSome(now time.Time, p []byte) (int, error) {
+	if k := s.tls(); k != nil {
+		return k.Write(now, p)
+	}
+	return s.tcp.Write(now, p)
+}
+
+// readSome takes data from there.
+func (s *socket) readSome(now time.Time, p []byte) (int, error) {
+	if k := s.tls(); k != nil {
+		return k.Read(now, p)
+	}
+	return s.tcp.Read(now, p)
 }
 
 // flush gives the connection what waits in HIF buffers, in order.
@@ -182,7 +203,11 @@ func (s *socket) acked(now time.Time) {
 	if s.state != sockConnected {
 		return
 	}
-	s.tx.ack(s.tcp.Acked())
+	n := s.tcp.Acked()
+	if s.sec != nil {
+		n = s.sec.tlsAcked(n)
+	}
+	s.tx.ack(n)
 	s.queueSend()
 	s.flush(now)
 }
@@ -226,25 +251,47 @@ func (s *socket) buildSend(now time.Time, b []byte) (hif.Op, int) {
 	s.queueSend()
 	s.flush(now)
 	m := hif.SendReply{Sock: s.id, Status: r.status, Session: r.session}
-	return hif.OpSend, len(m.Append(b[:0]))
+	op := hif.OpSend
+	if r.tls {
+		op = hif.OpSSLSend
+	}
+	return op, len(m.Append(b[:0]))
 }
 
-// lingering is a connection that the host has closed while data waited in HIF buffers: they are delivered, then it is
-// closed. There are never more than there are buffers, and none stays for longer than lingerTime.
+// lingering is a connection that the host has closed while data waited in HIF buffers or in a TLS session, or that TLS has
+// given up with an alert: they are delivered, then it is closed. There are never more than maxLingering, and none stays
+// for longer than lingerTime.
 type lingering struct {
-	f     *firmware
-	tcp   stack.TCP
-	held  []heldSend
-	until time.Time
+	f      *firmware
+	tcp    stack.TCP
+	tls    *tls.Session // nil: none
+	closed bool         // it was told to close
+	held   []heldSend
+	until  time.Time
 }
+
+// maxLingering bounds those that need no HIF buffer. The oldest makes room.
+const maxLingering = 64
 
 // lingerTime is how long a peer that takes nothing keeps HIF buffers.
 const lingerTime = 10 * time.Second
 
 // linger takes the connection and its waiting data from s.
 func (f *firmware) linger(now time.Time, s *socket) {
-	l := &lingering{f: f, tcp: s.tcp, held: s.tx.held, until: now.Add(lingerTime)}
-	s.tx.held = nil
+	l := &lingering{f: f, tcp: s.tcp, tls: s.tls(), held: s.tx.held}
+	s.tx.held, s.tcp = nil, stack.TCP{}
+	if l.tls != nil {
+		s.sec.session = nil
+	}
+	f.lingerOver(now, l)
+}
+
+// lingerOver has l delivered.
+func (f *firmware) lingerOver(now time.Time, l *lingering) {
+	if len(f.lingering) >= maxLingering {
+		f.lingering[0].end(now, true)
+	}
+	l.until = now.Add(lingerTime)
 	l.tcp.SetTag(l)
 	f.lingering = append(f.lingering, l)
 	l.flush(now)
@@ -252,9 +299,12 @@ func (f *firmware) linger(now time.Time, s *socket) {
 
 // flush goes on, and ends it when all is written or nothing can be any more.
 func (l *lingering) flush(now time.Time) {
+	if l.tls != nil {
+		l.tls.Flush(now)
+	}
 	for len(l.held) > 0 {
 		h := &l.held[0]
-		n, err := l.tcp.Write(now, h.data)
+		n, err := l.write(now, h.data)
 		h.data = h.data[n:]
 		if err != nil && !errors.Is(err, sock.ErrWouldBlock) {
 			l.end(now, true)
@@ -266,11 +316,27 @@ func (l *lingering) flush(now time.Time) {
 		l.f.d.in.release(h.buffer)
 		l.held = l.held[1:]
 	}
-	l.end(now, false)
+	if l.tls != nil && !l.closed {
+		l.closed = true
+		l.tls.Close(now)
+	}
+	if l.tls == nil || l.tls.Pending() == 0 {
+		l.end(now, false)
+	}
+}
+
+func (l *lingering) write(now time.Time, p []byte) (int, error) {
+	if l.tls != nil {
+		return l.tls.Write(now, p)
+	}
+	return l.tcp.Write(now, p)
 }
 
 func (l *lingering) end(now time.Time, abort bool) {
 	l.tcp.SetTag(nil)
+	if l.tls != nil {
+		l.tls.Stop()
+	}
 	if abort {
 		l.tcp.Abort(now)
 	} else {

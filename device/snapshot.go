@@ -76,12 +76,13 @@ type Socket struct {
 	Local    netip.AddrPort // as bound; of a connection its own end
 	Remote   netip.AddrPort // peer; of UDP where the last SENDTO went
 	Session  uint16
-	Accepted bool // the device chose the id
-	Recv     bool // a RECV waits for data
-	Sends    int  // SENDs without an answer
-	Held     int  // of which wait in HIF buffers for room
-	Unread   bool // of UDP: datagrams have come since the last one was read
-	In, Out  int  // bytes that wait for a RECV, and for an acknowledgement
+	Accepted bool   // the device chose the id
+	Recv     bool   // a RECV waits for data
+	Sends    int    // SENDs without an answer
+	Held     int    // of which wait in HIF buffers for room
+	Unread   bool   // of UDP: datagrams have come since the last one was read
+	In, Out  int    // bytes that wait for a RECV, and for an acknowledgement
+	TLS      string // of TLS sockets: version and cipher suite, "in clear", "waits for its turn", "handshake", or why it failed
 }
 
 // Snapshot looks at the device.
@@ -160,6 +161,9 @@ func (s *socket) snapshot() Socket {
 	if s.tcp.Valid() {
 		k.Local = s.tcp.LocalAddr()
 		k.In, k.Out = s.tcp.Buffered()
+	}
+	if s.sec != nil {
+		k.TLS = s.sec.String()
 	}
 	return k
 }

@@ -63,6 +63,7 @@ type socket struct {
 	rx   recvState
 	tx   sendQueue
 	opts options
+	sec  *secured // of TLS sockets
 }
 
 // options are those of SET_SOCKET_OPTION. Spec hif-messages 3.11.
@@ -158,6 +159,7 @@ func (s *socket) clear() {
 
 // abort ends the network side at once.
 func (s *socket) abort(now time.Time) {
+	s.dropTLS(now)
 	if s.tcp != (stack.TCP{}) {
 		s.tcp.SetTag(nil)
 		s.tcp.Abort(now)
@@ -171,6 +173,7 @@ func (s *socket) closeOthers(now time.Time) {
 		s.lis.SetTag(nil)
 		s.lis.Close(now)
 		s.lis = stack.Listener{}
+		s.f.dropChildren(now, s)
 	}
 	if s.udp != (stack.UDP{}) {
 		s.udp.SetTag(nil)
@@ -192,7 +195,7 @@ func (f *firmware) closeRequest(now time.Time, m hif.Close) {
 	}
 	if s.state == sockConnected {
 		s.tcp.SetTag(nil)
-		if len(s.tx.held) > 0 {
+		if len(s.tx.held) > 0 || s.tls() != nil {
 			f.linger(now, s)
 		} else {
 			s.tcp.Close(now)
@@ -274,6 +277,10 @@ func (f *firmware) socketEvent(now time.Time, s *socket, e stack.Event) {
 	if e.Flags.Has(stack.Connected) && s.state == sockConnecting {
 		s.connected(now, e.Err)
 	}
+	if s.tls() != nil {
+		s.tlsEvent(now, e)
+		return
+	}
 	if e.Flags.Has(stack.Acked) {
 		s.acked(now)
 	}
@@ -296,7 +303,14 @@ func (s *socket) fail(now time.Time, err error) {
 	case sockConnecting:
 		s.connected(now, err)
 	case sockConnected:
-		s.state, s.verdict = sockDead, hif.StatusAborted
+		securing := s.sec != nil && s.sec.asking
+		if securing { // nothing more can be read: neither in clear nor decrypted
+			s.abort(now)
+		}
+		s.state, s.verdict, s.connectBy = sockDead, hif.StatusAborted, time.Time{}
+		if securing {
+			s.connectAnswer(statusOf(err))
+		}
 		s.failSends(hif.StatusAborted)
 		s.queueRecv()
 	}
@@ -306,15 +320,27 @@ func (s *socket) fail(now time.Time, err error) {
 func (f *firmware) expireSockets(now time.Time) {
 	for i := range f.sockets {
 		s := &f.sockets[i]
-		if s.state == sockConnecting && due(s.connectBy, now) {
-			s.connected(now, errConnectTimeout)
+		if due(s.connectBy, now) {
+			s.connectTimedOut(now)
 		}
 		if s.rx.pending && due(s.rx.deadline, now) {
 			s.rx.deadline, s.rx.timedOut = time.Time{}, true
 			s.queueRecv()
 		}
 	}
+	f.expireChildren(now)
 	f.expireLingering(now)
+}
+
+// connectTimedOut ends a connect, or a SECURE, that gets nowhere.
+func (s *socket) connectTimedOut(now time.Time) {
+	s.connectBy = time.Time{}
+	switch {
+	case s.state == sockConnecting:
+		s.connected(now, errConnectTimeout)
+	case s.state == sockConnected && s.sec != nil && s.sec.asking:
+		s.fail(now, errConnectTimeout)
+	}
 }
 
 // nextSocket is the earliest of those times.
@@ -322,12 +348,11 @@ func (f *firmware) nextSocket() time.Time {
 	var t time.Time
 	for i := range f.sockets {
 		s := &f.sockets[i]
-		if s.state == sockConnecting {
-			t = earlier(t, s.connectBy)
-		}
+		t = earlier(t, s.connectBy)
 		if s.rx.pending {
 			t = earlier(t, s.rx.deadline)
 		}
 	}
+	t = earlier(t, f.nextChild())
 	return earlier(t, f.nextLingering())
 }

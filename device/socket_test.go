@@ -1067,28 +1067,3 @@ func TestWIF01_LinkLoss(t *testing.T) {
 		t.Errorf("old id after CLOSE: %v", s)
 	}
 }
-
-func TestUnsupportedTLSSaysSo(t *testing.T) {
-	b, p := online(t)
-	send(b.h, hif.OpSSLConnect, hif.SockConnect{Addr: netip.AddrPortFrom(peerIP, 443), Sock: 0, Flags: hif.TLSActive, Session: 1})
-	if m := await(b.h, 0, hif.OpSockConnect, hif.ParseSockConnectReply); m.Status != hif.StatusAborted {
-		t.Errorf("%+v", m)
-	}
-	p.listen(444)
-	send(b.h, hif.OpSSLConnect, hif.SockConnect{Addr: netip.AddrPortFrom(peerIP, 444), Sock: 1, Flags: hif.TLSActive | hif.TLSDelayed, Session: 2})
-	if m := await(b.h, time.Second, hif.OpSockConnect, hif.ParseSockConnectReply); m.Status != hif.StatusOK || m.AppDataOffset != 88 {
-		t.Errorf("delayed TLS: %+v", m)
-	}
-	send(b.h, hif.OpSecure, hif.SockConnect{Sock: 1, Session: 2})
-	if m := await(b.h, 0, hif.OpSockConnect, hif.ParseSockConnectReply); m.Status != hif.StatusAborted {
-		t.Errorf("SECURE: %+v", m)
-	}
-	send(b.h, hif.OpSSLBind, bindTo(2, 443, 3))
-	if m := await(b.h, 0, hif.OpSSLBind, hif.ParseBindReply); m.Status >= 0 {
-		t.Errorf("SSL_BIND: %+v", m)
-	}
-	send(b.h, hif.OpSSLRecv, recvOf(2, 3))
-	if m := await(b.h, 0, hif.OpSSLRecv, hif.ParseRecvReply); m.Status >= 0 {
-		t.Errorf("SSL_RECV: %+v", m)
-	}
-}

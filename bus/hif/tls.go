@@ -63,6 +63,42 @@ func (m SSLOption) Append(b []byte) []byte {
 	return appendField(b, m.Value, MaxSSLValue)
 }
 
+// The list for ALPN, as it stands in the value of [SSLOptALPN]: a 16-bit length, big-endian, and names of one to 255 bytes
+// with their length in front, as in a ClientHello (RFC 7301, 3.1).
+
+// ParseALPN reads a list. The length in front may be missing; zeros behind the list do not matter. No names, and lengths
+// that disagree, are not ok.
+func ParseALPN(b []byte) (names []string, ok bool) {
+	if len(b) > 2 && b[0] == 0 {
+		n := int(b[1])
+		if n > len(b)-2 {
+			return nil, false
+		}
+		b = b[2:][:n]
+	}
+	for len(b) > 0 && b[0] != 0 {
+		n := int(b[0])
+		if n > len(b)-1 {
+			return nil, false
+		}
+		names, b = append(names, string(b[1:][:n])), b[1+n:]
+	}
+	return names, len(names) > 0
+}
+
+// AppendALPN appends a list of names, each of one to 255 bytes.
+func AppendALPN(b []byte, names []string) []byte {
+	n := 0
+	for _, name := range names {
+		n += 1 + len(name)
+	}
+	b = append(b, byte(n>>8), byte(n))
+	for _, name := range names {
+		b = append(append(b, byte(len(name))), name...)
+	}
+	return b
+}
+
 // ExpCheck says whether the dates of certificates count.
 type ExpCheck uint32
 
