@@ -13,7 +13,7 @@ import (
 )
 
 // The warnings that the shim is free of.
-var strict = []string{"-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wstrict-prototypes", "-Werror", "-O2", "-g"}
+var strict = []string{"-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wstrict-prototypes", "-Werror", "-O1", "-g"}
 
 // variant is a way to compile.
 type variant struct {
@@ -76,21 +76,32 @@ func build(t *testing.T, source string, v variant) string {
 		}
 		binaries.built = map[string]error{}
 	}
-	name := strings.TrimSuffix(filepath.Base(source), ".c") + "-" + strings.ReplaceAll(v.name, " ", "-")
-	path := filepath.Join(binaries.dir, name)
-	if _, ok := binaries.built[path]; !ok {
-		args := append(append([]string{}, strict...), v.flags...)
-		args = append(args, "-I..", "-o", path, source, "../shim.c", "-lpthread")
-		out, err := exec.Command(gcc, args...).CombinedOutput()
-		if err != nil {
-			err = fmt.Errorf("gcc %s: %w\n%s", strings.Join(args, " "), err, out)
-		}
-		binaries.built[path] = err
-	}
-	if err := binaries.built[path]; err != nil {
+	object, err := compile(gcc, v, "../shim.c", ".o", "-c")
+	if err != nil {
 		t.Fatal(err)
 	}
-	return path
+	program, err := compile(gcc, v, source, "", object, "-lpthread")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return program
+}
+
+// compile runs gcc, once for each source and variant. Lock of binaries held.
+func compile(gcc string, v variant, source, ext string, more ...string) (path string, err error) {
+	name := strings.TrimSuffix(filepath.Base(source), ".c") + "-" + strings.ReplaceAll(v.name, " ", "-") + ext
+	path = filepath.Join(binaries.dir, name)
+	if err, ok := binaries.built[path]; ok {
+		return path, err
+	}
+	args := append(append([]string{}, strict...), v.flags...)
+	args = append(append(args, "-I..", "-o", path, source), more...)
+	out, err := exec.Command(gcc, args...).CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("gcc %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	binaries.built[path] = err
+	return path, err
 }
 
 var probed sync.Map // what able found out: variant name to error
