@@ -85,7 +85,7 @@ func newStack(i int, out func(time.Time, []byte), touch func()) (*stack.Stack, e
 
 // timeWait is how long a closed connection is remembered: with a minute of it
 // nobody could open and close thousands of connections a second.
-const timeWait = 2 * time.Millisecond
+const timeWait = 200 * time.Microsecond
 
 // run carries frames until the link is quiet, those of each side together.
 func (p *pair) run() {
