@@ -21,9 +21,9 @@ const (
 // Config is what all connections of one owner share. The zero value works.
 type Config struct {
 	Pool           Pool          // rings for the data of all connections
-	SendBuffer     int           // bytes that Write takes ahead of the peer's ACKs; 0: 64 KiB
-	RecvBuffer     int           // bytes that wait for Read at most, which is the window offered; 0: 64 KiB
-	MaxBuffer      int           // what SetBuffers may ask for at most; it decides the window scale; 0: 1 MiB, at most MaxRing
+	SendBuffer     int           // bytes that Write takes ahead of the peer's ACKs; 0: 64 KiB, and more as the path needs it
+	RecvBuffer     int           // bytes that wait for Read at most, which is the window offered; 0: 64 KiB, and more as the path needs it
+	MaxBuffer      int           // what buffers grow to and SetBuffers may ask for at most; it decides the window scale; 0: 1 MiB, at most MaxRing
 	MSL            time.Duration // half of TIME-WAIT (MUST-13); 0: 30 s
 	DelayedAck     time.Duration // how long an ACK may wait, below 500 ms (MUST-40); 0: 40 ms
 	UserTimeout    time.Duration // R2: how long data may stay unacknowledged (MUST-20); 0: 120 s
@@ -91,6 +91,8 @@ type Conn struct {
 	dup     seqRange // data that came twice, with flagDup
 	ptoAt   Instant  // tail loss probe
 
+	tuneAt     Instant // when tuneRecv last looked
+	tuneSeq    uint32  // and where the user's reading was
 	tsRecent   uint32  // TS.Recent (RFC 7323, 4.3)
 	tsRecentAt Instant // when it was set
 	tsOffset   uint32  // of our timestamp clock (RFC 7323, 7.1)
@@ -148,6 +150,8 @@ const (
 	flagTailProbe                    // a tail loss probe is due
 	flagTLP                          // one was sent and its fate is not known
 	flagTLPResent                    // and it was no new data
+	flagTuneSend                     // the send buffer grows by itself
+	flagTuneRecv                     // and so does the receive buffer
 )
 
 func (c *Conn) has(f flags) bool { return c.flags&f != 0 }
@@ -171,8 +175,14 @@ func (c *Conn) init(cfg *Config, p Params) {
 	c.ports = uint32(p.LocalPort)<<16 | uint32(p.RemotePort)
 	c.snd.una, c.snd.nxt, c.snd.pos, c.snd.base = p.ISS, p.ISS, p.ISS, p.ISS+1
 	c.cc.recover, c.cc.algorithm = p.ISS, cfg.Congestion
-	c.snd.limit = uint32(min(max(or(cfg.SendBuffer, 64<<10), minBuffer), MaxRing))
-	c.rcv.limit = uint32(min(max(or(cfg.RecvBuffer, 64<<10), minBuffer), MaxRing))
+	c.snd.limit = uint32(min(max(or(cfg.SendBuffer, startBuffer), minBuffer), MaxRing))
+	c.rcv.limit = uint32(min(max(or(cfg.RecvBuffer, startBuffer), minBuffer), MaxRing))
+	if cfg.SendBuffer == 0 {
+		c.set(flagTuneSend)
+	}
+	if cfg.RecvBuffer == 0 {
+		c.set(flagTuneRecv)
+	}
 	c.challenges = challengeBurst
 	if !cfg.NoWindowScale {
 		for c.rcvScale < wire.MaxWScale && max(cfg.maxBuffer(), int(c.rcv.limit))>>c.rcvScale > 65535 {

@@ -49,6 +49,8 @@ type Info struct {
 	InFlight           int // bytes
 	MSS                int // data bytes of a full segment
 	Unsent, Unread     int // bytes in the buffers
+	SendBuffer         int // bytes that it holds at most
+	RecvBuffer         int
 	Retransmits        int // segments
 	OutOfOrder         int // ranges beyond a hole
 	Timestamps, WScale bool
@@ -62,6 +64,7 @@ func (c *Conn) Info() Info {
 		Cwnd: int(c.cc.cwnd), Ssthresh: int(c.cc.ssthresh),
 		SendWindow: int(c.snd.wnd), RecvWindow: int(c.rcv.edge - c.rcv.nxt),
 		InFlight: int(c.flight()), MSS: int(c.segMSS()),
+		SendBuffer: int(c.snd.limit), RecvBuffer: int(c.rcv.limit),
 		Unread: c.rcv.buf.Len(), Retransmits: int(c.retrans),
 		Timestamps: c.has(flagTS), WScale: c.has(flagWScale), SACK: c.has(flagSACK),
 	}

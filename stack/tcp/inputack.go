@@ -161,6 +161,9 @@ func (c *Conn) freeAcked(ack uint32) Change {
 	c.snd.buf.Release(&c.cfg.Pool)
 	if c.has(flagBlocked) {
 		c.clear(flagBlocked)
+		if c.has(flagTuneSend) {
+			c.tuneSend()
+		}
 		return Acked | Writable
 	}
 	return Acked

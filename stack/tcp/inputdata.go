@@ -70,6 +70,9 @@ func (c *Conn) fillHole(now Instant, data []byte) Change {
 // scheduleAck acknowledges every second segment at once, others a little later, in the hope
 // that the answer carries the ACK (SHLD-18, SHLD-19, MUST-40).
 func (c *Conn) scheduleAck(now Instant) {
+	if c.has(flagTuneRecv) {
+		c.tuneRecv(now)
+	}
 	c.unacked++
 	if c.unacked >= 2 {
 		c.set(flagAckNow)

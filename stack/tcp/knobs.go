@@ -35,14 +35,16 @@ func (c *Conn) SetKeepAlive(now Instant, idle, interval time.Duration, count int
 // which does not count time in which the peer answers zero-window probes (MUST-37).
 func (c *Conn) SetUserTimeout(d time.Duration) { c.knobs().userTimeout = max(d, 0) }
 
-// SetBuffers bounds the receive and the send buffer, in bytes; 0 leaves one as it is. They are kept
-// between 2 KiB and the owner's MaxBuffer. A smaller receive buffer takes effect as data arrive:
-// the window is never taken back (SHLD-14).
+// SetBuffers bounds the receive and the send buffer, in bytes, which do not grow by themselves any
+// more; 0 leaves one as it is. They are kept between 2 KiB and the owner's MaxBuffer. A smaller receive
+// buffer takes effect as data arrive: the window is never taken back (SHLD-14).
 func (c *Conn) SetBuffers(recv, send int) {
 	if recv > 0 {
+		c.clear(flagTuneRecv)
 		c.rcv.limit = uint32(min(max(recv, minBuffer), c.cfg.maxBuffer()))
 	}
 	if send > 0 {
+		c.clear(flagTuneSend)
 		c.snd.limit = uint32(min(max(send, minBuffer), c.cfg.maxBuffer()))
 	}
 }
