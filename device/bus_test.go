@@ -12,49 +12,28 @@ import (
 	"github.com/understudy-net/understudy/bus/spi"
 )
 
+// Each known driver boots in its own order; see habits_test.go. What it finds after that is the same.
 func TestBD09_BootInEveryKnownOrder(t *testing.T) {
-	vendor := func(h *host) { h.boot() }
-	for _, tc := range []struct {
-		name    string
-		version uint32
-		boot    func(h *host)
-		want    hif.Version
-	}{
-		{"19.4.4", 0x13441344, vendor, 0x1344},
-		{"19.5.2 reads the chip id before SPI init", 0x13521352, func(h *host) {
-			h.read(reg.ChipID) // with CRC, before init
-			h.read(reg.RFRevID)
-			h.boot()
-		}, 0x1352},
-		{"19.5.4", 0x13301354, vendor, 0x1354},
-		{"19.6.1", 0x13301361, vendor, 0x1361},
-		{"19.7.7", 0x13301377, vendor, 0x1377},
-		{"lite restarts the CPU", 0x13301377, func(h *host) {
-			h.m.Init()
-			h.write(reg.BootROM, 0)
-			h.write(reg.State, 0)
-			h.write(reg.Rev, 0)
-			h.write(reg.BootResetMux, h.read(reg.BootResetMux)|reg.MuxCPUByRegister)
-			if v := h.read(reg.GlobalReset); v&reg.CPURun == 0 {
-				h.write(reg.GlobalReset, v|reg.CPURun)
-			}
-			h.boot()
-		}, 0x1377},
-		{"third-party Go driver", 0x13301377, func(h *host) {
-			h.boot()
-			h.write(reg.SPIConfig, 0x22) // packets of 1024 bytes
-		}, 0x1377},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
+	for _, h := range knownHosts {
+		t.Run(h.name, func(t *testing.T) {
 			b := newBench(t)
-			b.h.version = tc.version
-			tc.boot(b.h)
-			if b.dev.HostVersion() != tc.want {
-				t.Errorf("host version %v, want %v", b.dev.HostVersion(), tc.want)
+			s := overMemory(t, h, &owned{b: b})
+			for range 2 {
+				s.boot(s)
+				if got := b.dev.HostVersion(); got != hif.Version(h.version) {
+					t.Errorf("host version %v, want %v", got, hif.Version(h.version))
+				}
+				if s.tries > 0 || s.crc {
+					t.Errorf("%d accesses had to be tried again, CRC %v", s.tries, s.crc)
+				}
+				b.h = newHost(b)
+				if err := b.h.m.Init(); err != nil {
+					t.Fatal(err)
+				}
+				checkVersionBlocks(t, b.h)
+				send(b.h, hif.OpGetRSSI, hif.None{})
+				await(b.h, time.Second, hif.OpRSSI, hif.ParseRSSI)
 			}
-			checkVersionBlocks(t, b.h)
-			send(b.h, hif.OpGetRSSI, hif.None{})
-			await(b.h, time.Second, hif.OpRSSI, hif.ParseRSSI)
 		})
 	}
 }
