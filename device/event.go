@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/understudy-net/understudy/bus"
 	"github.com/understudy-net/understudy/bus/hif"
 )
 
@@ -57,13 +58,13 @@ type Event struct {
 	Text    string
 }
 
-// String prints one line: direction, name of the message, length of its payload, remark.
+// String prints one line: of messages direction, name, length of the payload and fields, of others a remark.
 func (e Event) String() string {
 	switch e.Kind {
 	case EventRequest:
-		return fmt.Sprintf("H> %v (%d)", e.Op, len(e.Payload))
+		return bus.MessageText(e.Op, false, len(e.Payload), e.Payload)
 	case EventMessage:
-		return fmt.Sprintf("<D %v (%d)", e.Op, len(e.Payload))
+		return bus.MessageText(e.Op, true, len(e.Payload), e.Payload)
 	case EventTaken:
 		return fmt.Sprintf("H. %v", e.Op)
 	case EventRefused, EventDropped:
