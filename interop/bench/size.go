@@ -82,8 +82,8 @@ func oursIdleConns() size {
 	if err != nil {
 		return size{Name: ours, Failure: err.Error()}
 	}
+	ends := make([][2]stack.TCP, 0, idleConns) // the user's own
 	return sizeOf(ours, 2*idleConns, func() (any, func(), error) {
-		ends := make([][2]stack.TCP, 0, idleConns)
 		var buf [16]byte
 		for range idleConns {
 			a, b, err := p.connect(ln)
@@ -115,8 +115,8 @@ func gvisorIdleConns() size {
 		return size{Name: "gvisor", Failure: err.Error()}
 	}
 	const n = idleConns / 4
+	keep := make([]io.Closer, 0, 2*n)
 	return sizeOf("gvisor", 2*n, func() (any, func(), error) {
-		var keep []io.Closer
 		var buf [16]byte
 		for range n {
 			a, b, err := p.connect(ln, 80)
@@ -147,8 +147,8 @@ func lnetoIdleConns() size {
 	if err != nil {
 		return size{Name: "lneto", Failure: err.Error()}
 	}
+	keep := make([]any, 0, 2*n)
 	s := sizeOf("lneto", 2*n, func() (any, func(), error) {
-		var keep []any
 		for i := range uint16(n) {
 			a, b, err := p.connect(2000+i, 3000+i, buffer, 4)
 			if err != nil {
