@@ -17,6 +17,8 @@ func (d *Driver) handle(h hif.Header, b []byte) {
 		err = d.handleWiFi(h.Op, b)
 	case hif.GroupIP:
 		err = d.handleIP(h.Op, b)
+	case hif.GroupSSL:
+		err = d.handleSSL(h.Op, b)
 	default:
 		d.stats.Unknown++
 	}
@@ -58,25 +60,27 @@ func (d *Driver) handleWiFi(op hif.Op, b []byte) error {
 // handleIP is on the way of every byte: no method values, which allocate.
 func (d *Driver) handleIP(op hif.Op, b []byte) (err error) {
 	switch op {
-	case hif.OpRecv, hif.OpRecvFrom:
+	case hif.OpRecv, hif.OpRecvFrom, hif.OpSSLRecv:
 		var m hif.RecvReply
 		if m, err = hif.ParseRecvReply(b); err == nil {
 			d.handleReceived(op, m)
 		}
-	case hif.OpSend, hif.OpSendTo:
+	case hif.OpSend, hif.OpSendTo, hif.OpSSLSend:
 		var m hif.SendReply
 		if m, err = hif.ParseSendReply(b); err == nil {
 			d.handleSent(op, m)
 		}
-	case hif.OpBind, hif.OpListen:
+	case hif.OpBind, hif.OpListen, hif.OpSSLBind:
 		var m hif.BindReply
 		if m, err = hif.ParseBindReply(b); err == nil {
 			d.handleBound(op, m)
 		}
 	case hif.OpAccept:
 		return with(b, hif.ParseAccept, d.handleAccept)
-	case hif.OpSockConnect:
-		return with(b, hif.ParseSockConnectReply, d.handleConnected)
+	case hif.OpSockConnect, hif.OpSSLConnect, hif.OpSecure: // all three are in use (3.3)
+		return with(b, hif.ParseSockConnectReply, func(m hif.SockConnectReply) { d.handleConnected(m, 0) })
+	case hif.OpSSLConnectALPN:
+		return with(b, hif.ParseALPNReply, func(m hif.ALPNReply) { d.handleConnected(m.SockConnectReply, int(m.Protocol)) })
 	case hif.OpDNSResolve:
 		return with(b, hif.ParseDNSReply, d.handleDNS)
 	case hif.OpPing:
@@ -85,6 +89,14 @@ func (d *Driver) handleIP(op hif.Op, b []byte) (err error) {
 		d.stats.Unknown++
 	}
 	return err
+}
+
+func (d *Driver) handleSSL(op hif.Op, b []byte) error {
+	if op == hif.OpCipherSuites {
+		return with(b, hif.ParseCipherSuites, d.handleCiphers)
+	}
+	d.stats.Unknown++
+	return nil
 }
 
 // with parses a payload and hands it on.

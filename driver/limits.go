@@ -24,7 +24,7 @@ const (
 	maxNotice     = 1<<12 - 1 // that field
 	limitsPolls   = 100
 	limitsPause   = time.Millisecond
-	dataRoom      = hif.HeaderLen + hif.TCPDataOffset
+	dataRoom      = maxTLSOffset
 	alignmentRoom = 4 // announced sizes may be rounded up
 )
 

@@ -22,6 +22,7 @@ const (
 	KindSend     MsgKind = 7
 	KindSendTo   MsgKind = 8
 	KindRecvFrom MsgKind = 9
+	KindSecure   MsgKind = 10
 	// KindLost is no message of the document and only told to hooks: the link
 	// is gone and the device has forgotten the socket, which answers nothing
 	// any more.
@@ -46,6 +47,8 @@ func (k MsgKind) String() string {
 		return "SENDTO"
 	case KindRecvFrom:
 		return "RECVFROM"
+	case KindSecure:
+		return "SECURE"
 	case KindLost:
 		return "LOST"
 	}
@@ -72,9 +75,15 @@ type AcceptMsg struct {
 }
 
 // ConnectMsg answers Connect: nil; ErrSockAddress, ErrSockInvalid,
-// ErrConnAborted (matches syscall.ECONNREFUSED), ErrTimedOut. After an error
-// the socket must be closed.
+// ErrConnAborted (matches syscall.ECONNREFUSED), ErrTimedOut; of a TLS socket
+// also a *TLSAlert, and ErrMaxTCP when there are too many TLS sockets. After an
+// error the socket must be closed.
 type ConnectMsg struct{ Err error }
+
+// SecureMsg answers Secure: nil; ErrSockInvalid while bytes wait that came in
+// clear; a *TLSAlert, or ErrConnAborted. After these two the socket must be
+// closed.
+type SecureMsg struct{ Err error }
 
 // SendMsg answers Send: for TCP the peer has acknowledged the N bytes.
 type SendMsg struct {
@@ -107,6 +116,9 @@ func (AcceptMsg) Kind() MsgKind { return KindAccept }
 
 // Kind is KindConnect.
 func (ConnectMsg) Kind() MsgKind { return KindConnect }
+
+// Kind is KindSecure.
+func (SecureMsg) Kind() MsgKind { return KindSecure }
 
 // Kind is KindSend.
 func (SendMsg) Kind() MsgKind { return KindSend }
@@ -142,6 +154,8 @@ func (e Event) msg() Msg {
 		return AcceptMsg{e.Socket, e.Peer, e.Err}
 	case KindConnect:
 		return ConnectMsg{e.Err}
+	case KindSecure:
+		return SecureMsg{e.Err}
 	case KindSend:
 		return SendMsg{e.N, e.Err}
 	case KindSendTo:

@@ -41,7 +41,11 @@ func (s Socket) Bind(at netip.AddrPort) error {
 	if !ok {
 		return ErrSockArg
 	}
-	err = send(d, hif.OpBind, hif.Bind{Addr: at, Sock: s.id, Session: s.session})
+	op := hif.OpBind
+	if r.tls != nil {
+		op = hif.OpSSLBind
+	}
+	err = send(d, op, hif.Bind{Addr: at, Sock: s.id, Session: s.session})
 	if err == nil {
 		r.binding = true
 		r.resetOptions()
@@ -91,7 +95,14 @@ func (s Socket) Connect(to netip.AddrPort) error {
 	if !ok {
 		return ErrSockArg
 	}
-	err = send(d, hif.OpSockConnect, hif.SockConnect{Addr: to, Sock: s.id, Session: s.session})
+	m, op := hif.SockConnect{Addr: to, Sock: s.id, Session: s.session}, hif.OpSockConnect
+	if r.tls != nil {
+		op, m.Flags = hif.OpSSLConnect, r.tls.flags|tlsAlways
+		if r.tls.later {
+			m.Flags |= hif.TLSDelayed
+		}
+	}
+	err = send(d, op, m)
 	if err == nil {
 		r.connecting = true
 		if !r.peer.IsValid() {
@@ -124,7 +135,14 @@ func (s Socket) Send(p []byte) error {
 		return err
 	}
 	defer d.unlock()
-	err = d.sendBytes(hif.OpSend, s, netip.AddrPort{}, p)
+	op, offset := hif.OpSend, hif.UDPDataOffset
+	switch {
+	case r.ciphered() && r.tls.secured:
+		op, offset = hif.OpSSLSend, r.tls.offset
+	case d.isStream(s.id):
+		offset = hif.TCPDataOffset
+	}
+	err = d.sendBytes(op, s, netip.AddrPort{}, p, offset)
 	if err == nil && !r.silent {
 		r.sends++
 	}
@@ -145,7 +163,11 @@ func (s Socket) SendTo(p []byte, to netip.AddrPort) error {
 			return ErrSockArg
 		}
 	}
-	err = d.sendBytes(hif.OpSendTo, s, to, p)
+	offset := hif.UDPDataOffset
+	if d.isStream(s.id) {
+		offset = hif.TCPDataOffset
+	}
+	err = d.sendBytes(hif.OpSendTo, s, to, p, offset)
 	if err == nil && !r.silent {
 		r.sendTos++
 	}
@@ -154,13 +176,9 @@ func (s Socket) SendTo(p []byte, to netip.AddrPort) error {
 
 // sendBytes builds the whole message in place: header, control part, gap, data.
 // Lock held.
-func (d *Driver) sendBytes(op hif.Op, s Socket, to netip.AddrPort, p []byte) error {
+func (d *Driver) sendBytes(op hif.Op, s Socket, to netip.AddrPort, p []byte, offset int) error {
 	if len(p) > d.limits.Send {
 		return ErrSockArg
-	}
-	offset := hif.UDPDataOffset
-	if d.isStream(s.id) {
-		offset = hif.TCPDataOffset
 	}
 	n := hif.HeaderLen + offset + len(p)
 	b := hif.Header{Op: op, Len: n}.Append(d.tx[:0])
@@ -225,6 +243,8 @@ func (s Socket) receive(op hif.Op, p []byte, n int, timeout time.Duration) error
 	}
 	stream := d.isStream(s.id)
 	switch {
+	case r.ciphered() && op != hif.OpRecvFrom:
+		op = hif.OpSSLRecv
 	case op == recvByType && stream:
 		op = hif.OpRecv
 	case op == recvByType:
@@ -283,12 +303,15 @@ func (s Socket) Close() error {
 // closeSocket frees the id and tells the device. Lock held.
 func (d *Driver) closeSocket(id int8) error {
 	r := &d.sockets.recs[id]
-	session, connecting := r.session, r.connecting
+	session, connecting, op := r.session, r.connecting, hif.OpClose
+	if r.tls != nil {
+		op, connecting = hif.OpSSLClose, connecting || r.tls.securing
+	}
 	*r = sockRec{}
 	if d.state != StateReady {
 		return nil
 	}
-	err := send(d, hif.OpClose, hif.Close{Sock: id, Session: session})
+	err := send(d, op, hif.Close{Sock: id, Session: session})
 	if connecting {
 		d.sockets.markStale(id, d.mailFull())
 	}

@@ -141,8 +141,6 @@ func TestSOC07_UnknownTypes(t *testing.T) {
 	}
 	_, err := b.c.Socket(driver.Stream, 3)
 	wantErr(t, "configuration 3", err, driver.ErrSockArg)
-	_, err = b.c.Socket(driver.Stream, driver.TLS)
-	wantErr(t, "TLS", err, driver.ErrUnsupported)
 	if _, err := b.c.Socket(driver.Datagram, driver.TLS); err != nil { // ignored there
 		t.Error(err)
 	}

@@ -28,11 +28,12 @@ const (
 // SockConfig says how a stream socket is secured. A datagram socket ignores it.
 type SockConfig uint8
 
-// The configurations. This version makes plain sockets only.
+// The configurations. The device can have 4 TLS sockets, TLSLater included; one
+// too many is refused by ConnectMsg or BindMsg with ErrMaxTCP.
 const (
 	Plain    SockConfig = 0
 	TLS      SockConfig = 1
-	TLSLater SockConfig = 2 // plain until secured
+	TLSLater SockConfig = 2 // plain until Socket.Secure
 )
 
 // Socket names a socket: a small value that can be compared and copied. It
@@ -74,6 +75,9 @@ type sockRec struct {
 	hook    func(Socket, Event)
 	peer    netip.AddrPort // of a connection
 
+	tls       *tlsRec // nil: a plain socket
+	connected bool    // CONNECT was answered with 0
+
 	binding, listenSent, connecting bool // requests without an answer
 	listening                       bool // LISTEN was answered with 0
 	sends, sendTos                  int  // answers to come
@@ -107,6 +111,7 @@ type sockTable struct {
 	// its socket was closed must not reach the next owner of the id.
 	staleConnect []bool
 	anyStale     bool
+	ciphers      cipherCall // of SetCiphers
 }
 
 // resize makes an empty table for l sockets.
@@ -179,7 +184,8 @@ func (d *Driver) sockAt(id int8) Socket {
 
 // Socket makes a socket; its events go to OnSocket. The device is not told.
 // Errors: ErrSockArg for an unknown type or configuration, ErrMaxTCP, ErrMaxUDP
-// when all are in use, ErrUnsupported for TLS. It stands for socket.
+// when all are in use, ErrSockInvalid if the device cannot be told of a TLS
+// socket. It stands for socket.
 func (c *Client) Socket(t SockType, cfg SockConfig) (Socket, error) {
 	return c.SocketHook(t, cfg, nil)
 }
@@ -196,14 +202,19 @@ func (c *Client) SocketHook(t SockType, cfg SockConfig, fn func(Socket, Event)) 
 	switch {
 	case t != Stream && t != Datagram, cfg > TLSLater:
 		return Socket{}, ErrSockArg
-	case t == Stream && cfg != Plain:
-		return Socket{}, ErrUnsupported
 	}
 	id, err := d.sockets.alloc(t)
 	if err != nil {
 		return Socket{}, err
 	}
-	d.sockets.occupy(id, fn)
+	r := d.sockets.occupy(id, fn)
+	if t == Stream && cfg != Plain {
+		r.tls = &tlsRec{later: cfg == TLSLater}
+		if err := send(d, hif.OpSSLCreate, hif.SSLCreate{Sock: id}); err != nil {
+			*r = sockRec{}
+			return Socket{}, sockSend(err, ErrSockInvalid)
+		}
+	}
 	return d.sockAt(id), nil
 }
 

@@ -55,7 +55,7 @@ func (d *Driver) handleBound(op hif.Op, m hif.BindReply) {
 	}
 	err := sockErr(int(m.Status))
 	switch {
-	case op == hif.OpBind && r.binding:
+	case op != hif.OpListen && r.binding:
 		r.binding = false
 		d.emit(m.Sock, Event{Kind: KindBind, Err: err})
 	case op == hif.OpListen && r.listenSent:
@@ -91,7 +91,13 @@ func (d *Driver) handleAccept(m hif.Accept) {
 		d.emit(m.Listener, Event{Kind: KindAccept, Err: ErrMaxTCP})
 	default:
 		r := d.sockets.occupy(m.Sock, l.hook)
-		r.peer = m.Peer
+		r.peer, r.connected = m.Peer, true
+		if l.tls != nil && !r.inherit(m.AppDataOffset) {
+			_ = d.closeSocket(m.Sock)
+			d.stats.Short++
+			d.emit(m.Listener, Event{Kind: KindAccept, Err: ErrSockInvalid})
+			return
+		}
 		d.emit(m.Listener, Event{Kind: KindAccept, Socket: d.sockAt(m.Sock), Peer: m.Peer})
 	}
 }
@@ -103,17 +109,30 @@ func (d *Driver) refuseChild(id int8) {
 }
 
 // handleConnected is the answer to CONNECT. Lock held.
-func (d *Driver) handleConnected(m hif.SockConnectReply) {
+func (d *Driver) handleConnected(m hif.SockConnectReply, alpn int) {
 	r := d.rec(m.Sock, 0)
 	if r == nil {
 		return
 	}
-	if d.isStream(m.Sock) && d.sockets.staleConnect[m.Sock] || !r.connecting {
+	securing := r.tls != nil && r.tls.securing
+	if d.isStream(m.Sock) && d.sockets.staleConnect[m.Sock] || !r.connecting && !securing {
 		d.stale()
 		return
 	}
-	r.connecting = false
-	d.emit(m.Sock, Event{Kind: KindConnect, Err: connectErr(int(m.Status))})
+	ev := Event{Kind: KindConnect}
+	if securing {
+		ev.Kind = KindSecure
+	}
+	if r.tls != nil && !r.takeTLS(m, alpn) {
+		d.stats.Short++
+		m.Status = hif.StatusInvalid
+	}
+	ev.Err = r.tlsErr(m.Status)
+	r.connecting, r.connected = false, r.connected || ev.Err == nil
+	if securing {
+		r.tls.securing = false
+	}
+	d.emit(m.Sock, ev)
 }
 
 // handleSent is the answer to SEND or SENDTO. Lock held.
@@ -206,6 +225,10 @@ func (d *Driver) abortSockets(old bool) {
 		if r.connecting {
 			r.connecting = false
 			d.emit(id, Event{Kind: KindConnect, Err: connectErr(int(ErrConnAborted))})
+		}
+		if r.tls != nil && r.tls.securing {
+			r.tls.securing = false
+			d.emit(id, Event{Kind: KindSecure, Err: ErrConnAborted})
 		}
 		for ; r.sends > 0; r.sends-- {
 			d.emit(id, Event{Kind: KindSend, Err: ErrConnAborted})

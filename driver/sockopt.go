@@ -22,19 +22,61 @@ const (
 	OptKeepCount     Opt = Opt(hif.OptKeepAliveCount) // probes before the connection is given up, at most 255; default 20
 )
 
-// String prints the name of the option, or its number.
-func (o Opt) String() string { return hif.SockOption(o).String() }
+// Options of TLS sockets, which the document has at level 2: 0 or 1, default 0,
+// to be set before Connect or Secure. The device hears of them with these.
+const (
+	OptTLSBypass   Opt = optTLS | Opt(hif.SSLOptBypassX509)   // accept any certificate: for tests
+	OptTLSCache    Opt = optTLS | Opt(hif.SSLOptCacheSession) // take up old sessions; servers always do
+	OptTLSCheckSNI Opt = optTLS | Opt(hif.SSLOptCheckSNI)     // the certificate must be for the name of SetSNI
+)
 
-// SetOpt sets an option. There is no message: a value that the device does not
+// optTLS marks options of level 2.
+const optTLS Opt = 0x80
+
+// tlsFlag is how the device hears of an option of level 2, 0 for an unknown one.
+func (o Opt) tlsFlag() hif.TLSFlags {
+	switch o {
+	case OptTLSBypass:
+		return hif.TLSBypassX509
+	case OptTLSCache:
+		return hif.TLSCacheSession
+	case OptTLSCheckSNI:
+		return hif.TLSCheckSNI
+	}
+	return 0
+}
+
+// String prints the name of the option, or its number.
+func (o Opt) String() string {
+	switch o {
+	case OptTLSBypass:
+		return "SO_SSL_BYPASS_X509_VERIF"
+	case OptTLSCache:
+		return "SO_SSL_ENABLE_SESSION_CACHING"
+	case OptTLSCheckSNI:
+		return "SO_SSL_ENABLE_SNI_VALIDATION"
+	}
+	return hif.SockOption(o).String()
+}
+
+// SetOpt sets an option. Those of TLS are kept here until the socket connects;
+// on other sockets they are ErrSockArg (OPT-02). There is no message: a value that the device does not
 // like is ignored by it. Errors: ErrSockArg for an unknown option and for a
 // value that does not fit into the four bytes of the message (OPT-01),
-// ErrSockInvalid if not sendable. It stands for setsockopt at level 1.
+// ErrSockInvalid if not sendable. It stands for setsockopt.
 func (s Socket) SetOpt(o Opt, value int) error {
 	d, r, err := s.enter()
 	if err != nil {
 		return err
 	}
 	defer d.unlock()
+	if f := o.tlsFlag(); f != 0 && r.tls != nil {
+		r.tls.flags &^= f
+		if value != 0 {
+			r.tls.flags |= f
+		}
+		return nil
+	}
 	if int(o) >= len(r.opts) || o == 3 {
 		return fmt.Errorf("%w: option %d", ErrSockArg, o)
 	}
@@ -57,7 +99,7 @@ func (d *Driver) setOpt(s Socket, r *sockRec, o Opt, value int) error {
 	return nil
 }
 
-// Opt is the value that SetOpt set last; ErrSockArg for an option that was
+// Opt is the value that SetOpt set last, of options of TLS the one in force; ErrSockArg for an option that was
 // never set. It stands for getsockopt, which the C driver does not have.
 func (s Socket) Opt(o Opt) (int, error) {
 	d, r, err := s.enter()
@@ -65,6 +107,12 @@ func (s Socket) Opt(o Opt) (int, error) {
 		return 0, err
 	}
 	defer d.unlock()
+	if f := o.tlsFlag(); f != 0 && r.tls != nil {
+		if r.tls.flags&f != 0 {
+			return 1, nil
+		}
+		return 0, nil
+	}
 	if int(o) >= len(r.opts) || !r.opts[o].set {
 		return 0, fmt.Errorf("%w: option %v was not set", ErrSockArg, o)
 	}
