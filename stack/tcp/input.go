@@ -19,8 +19,8 @@ func (c *Conn) Input(now Instant, seg *wire.TCP, data []byte) Change {
 	return c.inputOther(now, seg, data)
 }
 
-// predicted reports whether seg is what nearly all segments of a bulk transfer are: the next data
-// in order or a pure ACK, with nothing unusual on either side (header prediction).
+// predicted reports whether seg is what nearly all segments are: the next data in order, an ACK of
+// something new, or both, with nothing unusual on either side (header prediction).
 func (c *Conn) predicted(seg *wire.TCP, n int) bool {
 	if c.state != StateEstablished || seg.Flags&^wire.PSH != wire.ACK || seg.Seq != c.rcv.nxt ||
 		seg.Opt.TS != c.has(flagTS) || seg.Opt.NSACK > 0 || c.ooo != nil || c.cc.fast || c.snd.pos != c.snd.nxt || c.has(flagUserClosed) {
@@ -29,10 +29,10 @@ func (c *Conn) predicted(seg *wire.TCP, n int) bool {
 	if seg.Opt.TS && int32(seg.Opt.TSVal-c.tsRecent) < 0 {
 		return false
 	}
-	if n == 0 {
-		return wire.SeqGT(seg.Ack, c.snd.una) && wire.SeqLEQ(seg.Ack, c.snd.nxt)
+	if fresh := seg.Ack - c.snd.una; fresh > c.snd.nxt-c.snd.una || n == 0 && fresh == 0 {
+		return false
 	}
-	return seg.Ack == c.snd.una && uint32(n) <= c.rcv.edge-c.rcv.nxt
+	return uint32(n) <= c.rcv.edge-c.rcv.nxt
 }
 
 func (c *Conn) inputPredicted(now Instant, seg *wire.TCP, data []byte) Change {
@@ -44,13 +44,17 @@ func (c *Conn) inputPredicted(now Instant, seg *wire.TCP, data []byte) Change {
 	c.snd.wnd = uint32(seg.Wnd) << c.sndScale
 	c.snd.maxWnd = max(c.snd.maxWnd, c.snd.wnd)
 	c.snd.wl1, c.snd.wl2 = seg.Seq, seg.Ack
+	var change Change
+	if seg.Ack != c.snd.una {
+		change = c.newAck(now, seg)
+	}
 	if len(data) == 0 {
-		return c.newAck(now, seg)
+		return change
 	}
 	c.rcv.buf.Write(&c.cfg.Pool, data)
 	c.rcv.nxt += uint32(len(data))
 	c.scheduleAck(now)
-	return Readable
+	return change | Readable
 }
 
 // onHeard notes that the peer is alive.
