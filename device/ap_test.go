@@ -632,3 +632,62 @@ func TestSoftAPProfile(t *testing.T) {
 		}
 	}
 }
+
+// FuzzSoftAP feeds a Soft-AP with a station messages of its host and frames of the station: kind, length, content.
+func FuzzSoftAP(f *testing.F) {
+	piece := func(kind byte, b []byte) []byte { return append([]byte{kind, byte(len(b))}, b...) }
+	ask := dhcp.Message{Op: dhcp.BootRequest, XID: 1, MAC: wire.MAC{0x02, 0xcc, 0, 0, 0, 1}, Type: dhcp.Discover}
+	discover := ask.Append(nil, nil)
+	deauth := wifi.Management{Subtype: wifi.Deauthentication, Reason: 3}.Append(nil)
+	f.Add(piece(0, apConfig("").Append(nil)))
+	f.Add(append(piece(1, nil), piece(0, apConfig(secret).Append(nil))...))
+	f.Add(piece(2, []byte{3, 221, 1, 9}))
+	f.Add(append(piece(4, discover), append(piece(5, deauth), piece(3, []byte{8, 0, 0x45, 0})...)...))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if len(in) > 4096 {
+			return
+		}
+		b := newBench(t)
+		b.h.boot().enableAP(apConfig(""))
+		c := b.withClient(1)
+		c.join(apName, "")
+		radio := b.air.NewPort(c.mac, nil)
+		radio.SetChannel(3)
+		for len(in) >= 2 {
+			kind, n := in[0], min(int(in[1]), len(in)-2)
+			p := in[2:][:n]
+			in = in[2+n:]
+			frame := func(typ wire.EtherType, payload []byte) {
+				eth := wire.Ethernet{Dst: wire.Broadcast, Src: c.mac, Type: typ}.Append(nil)
+				radio.Send(b.now, air.Frame{Kind: air.KindData, To: devMAC, Data: append(eth, payload...)})
+			}
+			switch kind % 6 {
+			case 0:
+				b.h.deliver(hif.OpEnableAP, kind&8 != 0, p)
+			case 1:
+				b.h.deliver(hif.OpDisableAP, false, p)
+			case 2:
+				b.h.deliver(hif.OpCustomIE, true, p)
+			case 3:
+				if len(p) >= 2 {
+					frame(wire.EtherType(uint16(p[0])<<8|uint16(p[1])), p[2:])
+				}
+			case 4:
+				src, dst := netip.AddrPortFrom(netip.IPv4Unspecified(), dhcp.ClientPort), netip.AddrPortFrom(broadcast, dhcp.ServerPort)
+				d := wire.UDP{SrcPort: src.Port(), DstPort: dst.Port()}.Append(nil, src.Addr(), dst.Addr(), p)
+				frame(wire.EtherTypeIPv4, append(wire.IPv4{TTL: 64, Proto: wire.ProtoUDP, Src: src.Addr(), Dst: dst.Addr()}.Append(nil, len(d)), d...))
+			case 5:
+				radio.Send(b.now, air.Frame{Kind: air.KindManagement, To: devMAC, Data: p})
+			}
+			if kind&16 == 0 {
+				b.h.pump()
+			}
+			b.run(time.Duration(kind>>5) * 50 * time.Millisecond)
+		}
+		b.run(time.Second)
+		checkBounds(t, b)
+		if s := b.dev.Snapshot().SoftAP; s != nil && len(s.Stations) > 1 {
+			t.Errorf("%d stations", len(s.Stations))
+		}
+	})
+}

@@ -110,6 +110,8 @@ func FuzzMessages(f *testing.F) {
 		seed(hif.OpClose, hif.Close{Sock: 0}), seed(hif.OpDNSResolve, hif.DNSResolve{Name: "a.b"}), seed(hif.OpPing, hif.Ping{IP: peerIP.As4(), Count: 9}),
 		seed(hif.OpStaticIP, hif.IPConfig{IP: staticIP.As4()}), seed(hif.OpScanSSIDList, hif.ScanSSIDList{SSIDs: []string{"x"}}),
 		seed(hif.OpSetSocketOpt, hif.SocketOption{Sock: 7, Option: hif.OptJoinGroup, Value: 0x010203e0}), seed(hif.OpDisconnect, hif.None{}),
+		append(seed(hif.OpDisconnect, hif.None{}), seed(hif.OpEnableAP, apConfig(secret))...),
+		seed(hif.OpCustomIE, hif.CustomIE{Elements: []byte{221, 1, 9}}), seed(hif.OpDisableAP, hif.None{}),
 		seed(hif.OpUnderstudy, hif.None{}), seed(hif.OpGetPRNG, hif.PRNG{Head: []byte{0, 0, 0, 0, 9, 0, 0, 0}}),
 	} {
 		f.Add(s)
