@@ -342,12 +342,12 @@ func (s *socket) tlsEvent(now time.Time, e stack.Event) {
 
 // tlsAcked makes the plaintext that has arrived of n acknowledged bytes.
 func (k *secured) tlsAcked(n int) int {
+	if k.session == nil {
+		return n // in clear
+	}
 	plain := min(n, k.plain)
 	k.plain -= plain
-	if k.session != nil {
-		plain += k.session.Acked(n - plain)
-	}
-	return plain
+	return plain + k.session.Acked(n-plain)
 }
 
 // dropTLS ends the session of s, whose connection is gone or goes.
