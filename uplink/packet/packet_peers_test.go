@@ -149,8 +149,10 @@ func TestOwnHostIsNotHeard(t *testing.T) {
 	there := open(net, "v0", discard)
 	here.Input(w.Now(), frame(1))
 	peers.Poll(t, "the frame to be sent", nil, func() bool { return here.Stats().ToHost == 1 })
-	there.Input(w.Now(), frame(2))
-	peers.Poll(t, "the frame from the wire", nil, func() bool { return fromThere.Load() == 1 })
+	peers.Poll(t, "a frame from the wire", nil, func() bool {
+		there.Input(w.Now(), frame(2)) // the kernel may drop some
+		return fromThere.Load() > 0
+	})
 	if n := fromHere.Load(); n != 0 {
 		t.Errorf("heard %d frames that its own host sent", n)
 	}

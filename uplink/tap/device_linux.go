@@ -173,10 +173,20 @@ func (d device) Read(b *frames.Batch) (unusable int, err error) {
 		}
 		return true
 	})
-	if err == nil {
+	switch {
+	case err == nil:
 		err = failed
+	case d.gone(): // the poller saw it first, and calls it "not pollable"
+		err = fmt.Errorf("%w: %w", frames.ErrDeviceGone, err)
 	}
 	return 0, err
+}
+
+// gone looks whether the interface was deleted. It may cost a frame.
+func (d device) gone() bool {
+	var err error
+	looked := d.raw.Control(func(fd uintptr) { _, err = unix.Read(int(fd), make([]byte, 1)) })
+	return looked == nil && errors.Is(err, unix.EBADFD)
 }
 
 // Write implements frames.Device. The kernel takes the frame through its stack before this
