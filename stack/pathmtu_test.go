@@ -97,13 +97,13 @@ func TestPMTU3_BlackHole(t *testing.T) {
 	}
 	// Short segments that get lost say nothing of the path.
 	y := play(t, handshake+`
-	+0 write 1000
-	+0 > P. 1:1001(1000) ack 1
-	+0.3 > P. 1:1001(1000) ack 1
-	+0.6 > P. 1:1001(1000) ack 1
-	+1.2 > P. 1:1001(1000) ack 1
-	+2.4 > P. 1:1001(1000) ack 1
-	+0.1 < . 1:1(0) ack 1001
+	+0 write 500
+	+0 > P. 1:501(500) ack 1
+	+0.3 > P. 1:501(500) ack 1
+	+0.6 > P. 1:501(500) ack 1
+	+1.2 > P. 1:501(500) ack 1
+	+2.4 > P. 1:501(500) ack 1
+	+0.1 < . 1:1(0) ack 501
 	`)
 	if i := y.c.Info(); i.MSS != 1460 {
 		t.Fatalf("%+v", i)

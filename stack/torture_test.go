@@ -2,14 +2,17 @@ package stack
 
 import (
 	"bytes"
+	frameheap "container/heap"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/netip"
-	"sort"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,7 +21,7 @@ import (
 )
 
 var (
-	tortureSeeds = flag.Int("torture.seeds", 300, "how many seeds TestTorture tries")
+	tortureSeeds = flag.Int("torture.seeds", 0, "how many seeds TestTorture tries; 0: 10000, or 300 with the race detector")
 	tortureSeed  = flag.Uint64("torture.seed", 0, "the one seed to try, with its trace")
 )
 
@@ -26,6 +29,11 @@ var (
 type impairments struct {
 	loss, dup, corrupt, reorder float64
 	delay, jitter               time.Duration
+	burst                       float64 // how often a run of frames is lost
+	rate                        int     // bytes in a second that the link carries; 0: any number
+	room                        int     // bytes that wait for it at most
+	mtu                         int     // longer packets are lost, once 20 were; 0: none are
+	quiet                       bool    // and no router says so
 }
 
 // frameAt is a frame on its way.
@@ -42,10 +50,15 @@ type badLink struct {
 	now    time.Time
 	stacks [2]*Stack
 	imp    impairments
-	queue  []frameAt
+	queue  frameHeap
 	seq    int
 	trace  []string
 	traced bool
+	watch  func(f []byte) // sees what is sent
+
+	deaf   [2]time.Time // until when all is lost, by destination
+	busy   [2]time.Time // when the link is free again
+	tooBig int
 }
 
 func newBadLink(seed uint64, imp impairments, traced bool) *badLink {
@@ -70,6 +83,13 @@ func (l *badLink) send(to int, f []byte) {
 	if l.traced {
 		l.note(fmt.Sprintf("%c> %s", 'b'-byte(to), describe(f)))
 	}
+	if l.watch != nil {
+		l.watch(f)
+	}
+	if !l.passes(to, f) {
+		l.note("   lost")
+		return
+	}
 	n := 1
 	if l.rnd.Float64() < l.imp.dup {
 		n = 2
@@ -93,9 +113,77 @@ func (l *badLink) send(to int, f []byte) {
 		if l.rnd.Float64() < l.imp.reorder {
 			d += 3*l.imp.delay + 2*time.Millisecond
 		}
-		l.seq++
-		l.queue = append(l.queue, frameAt{l.now.Add(d), l.seq, to, c})
+		if l.imp.rate > 0 {
+			d += l.busy[to].Sub(l.now)
+		}
+		l.deliver(to, d, c)
 	}
+}
+
+func (l *badLink) deliver(to int, after time.Duration, f []byte) {
+	l.seq++
+	frameheap.Push(&l.queue, frameAt{l.now.Add(after), l.seq, to, f})
+}
+
+// passes is what a link does to a frame before it is on its way: runs of losses, a queue before a
+// slow line that has an end, and a limit of length.
+func (l *badLink) passes(to int, f []byte) bool {
+	if l.now.Before(l.deaf[to]) {
+		return false
+	}
+	if l.imp.burst > 0 && l.rnd.Float64() < l.imp.burst {
+		l.deaf[to] = l.now.Add(l.imp.delay/2 + time.Duration(l.rnd.IntN(5000))*time.Microsecond)
+		return false
+	}
+	if l.imp.mtu > 0 && len(f) > ethLen+l.imp.mtu {
+		if l.tooBig++; l.tooBig > 20 {
+			if !l.imp.quiet {
+				l.deliver(1-to, l.imp.delay, tooBig(f, l.imp.mtu))
+			}
+			return false
+		}
+	}
+	if l.imp.rate > 0 {
+		at := l.busy[to]
+		if at.Before(l.now) {
+			at = l.now
+		}
+		if at.Sub(l.now) > time.Duration(l.imp.room)*time.Second/time.Duration(l.imp.rate) {
+			return false
+		}
+		l.busy[to] = at.Add(time.Duration(len(f)) * time.Second / time.Duration(l.imp.rate))
+	}
+	return true
+}
+
+// tooBig is what a router says about the packet in f.
+func tooBig(f []byte, mtu int) []byte {
+	h, b, _ := wire.ParseEthernet(f)
+	ip, _, err := wire.ParseIPv4(b)
+	if err != nil {
+		return nil
+	}
+	m := wire.ICMP{Type: wire.ICMPUnreachable, Code: wire.ICMPFragmentationNeeded, MTU: uint16(mtu)}.Append(nil, b[:28])
+	r := wire.Ethernet{Dst: h.Src, Src: h.Dst, Type: wire.EtherTypeIPv4}.Append(nil)
+	r = wire.IPv4{TTL: 64, Proto: wire.ProtoICMP, Src: ip.Dst, Dst: ip.Src}.Append(r, len(m))
+	return append(r, m...)
+}
+
+// frameHeap is in order of time.
+type frameHeap []frameAt
+
+func (h frameHeap) Len() int { return len(h) }
+func (h frameHeap) Less(i, j int) bool {
+	return h[i].at.Before(h[j].at) || h[i].at.Equal(h[j].at) && h[i].seq < h[j].seq
+}
+func (h frameHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *frameHeap) Push(x any)   { *h = append(*h, x.(frameAt)) }
+func (h *frameHeap) Pop() any {
+	n := len(*h) - 1
+	x := (*h)[n]
+	(*h)[n] = frameAt{}
+	*h = (*h)[:n]
+	return x
 }
 
 func (l *badLink) note(s string) {
@@ -130,26 +218,19 @@ func describe(f []byte) string {
 
 // step goes to what is due next; false if nothing is, or not until then.
 func (l *badLink) step(until time.Time) bool {
-	best := -1
-	for i := range l.queue {
-		q := &l.queue[i]
-		if best < 0 || q.at.Before(l.queue[best].at) || q.at.Equal(l.queue[best].at) && q.seq < l.queue[best].seq {
-			best = i
-		}
-	}
 	who, at := -1, time.Time{}
 	for i, s := range l.stacks {
 		if d := s.Deadline(); !d.IsZero() && (at.IsZero() || d.Before(at)) {
 			who, at = i, d
 		}
 	}
-	if best >= 0 && (at.IsZero() || !l.queue[best].at.After(at)) {
-		q := l.queue[best]
+	if len(l.queue) > 0 && (at.IsZero() || !l.queue[0].at.After(at)) {
+		q := l.queue[0]
 		if q.at.After(until) {
 			l.now = until
 			return false
 		}
-		l.queue = append(l.queue[:best], l.queue[best+1:]...)
+		frameheap.Pop(&l.queue)
 		l.moveTo(q.at)
 		l.stacks[q.to].Input(l.now, q.frame)
 		return true
@@ -201,13 +282,29 @@ func (x *torture) fail(format string, a ...any) error { return fmt.Errorf(format
 
 // runTorture plays one seed. It returns an error that says what was wrong.
 func runTorture(seed uint64, traced bool) (l *badLink, err error) {
+	return tortureWith(seed, traced, nil)
+}
+
+// tortureWith shows each frame that is sent to watch.
+func tortureWith(seed uint64, traced bool, watch func(f []byte)) (l *badLink, err error) {
 	rnd := rand.New(rand.NewPCG(seed, 99))
 	pick := func(v ...float64) float64 { return v[rnd.IntN(len(v))] }
 	imp := impairments{
 		loss: pick(0, 0, 0.01, 0.05, 0.2), dup: pick(0, 0, 0.05, 0.2), corrupt: pick(0, 0, 0.01, 0.05), reorder: pick(0, 0.05, 0.3),
 		delay: time.Duration(pick(0, 0.1, 1, 20, 150) * float64(time.Millisecond)), jitter: time.Duration(pick(0, 1, 10) * float64(time.Millisecond)),
 	}
+	big := 0
+	switch rnd.IntN(8) { // more kinds of harm, one at a time
+	case 0:
+		imp.burst, imp.loss = pick(0.002, 0.01), 0
+	case 1: // a slow line with a queue: losses are for congestion
+		imp.rate, imp.room = int(pick(30e3, 300e3, 3e6)), int(pick(4e3, 20e3, 100e3))
+		imp.loss, imp.reorder, big = 0, 0, 600000
+	case 2:
+		imp.mtu, imp.quiet = int(pick(600, 1000, 1400)), rnd.IntN(2) == 0
+	}
 	l = newBadLink(seed, imp, traced)
+	l.watch = watch
 	x := &torture{l: l}
 	l.note(fmt.Sprintf("%+v", imp))
 	ln, err := l.stacks[1].Listen(l.now, netip.AddrPortFrom(addrB, 80), ListenConfig{})
@@ -222,7 +319,7 @@ func runTorture(seed uint64, traced bool) (l *badLink, err error) {
 			return l, err
 		}
 		c.SetKeepAlive(l.now, time.Minute, time.Second, 8)
-		size := func() int { return int(pick(0, 1, 100, 5000, 60000, 300000) * rnd.Float64()) }
+		size := func() int { return int(pick(0, 1, 100, 5000, 60000, 300000, float64(big)) * rnd.Float64()) }
 		up, down := &stream{total: size()}, &stream{total: size()}
 		a := &peer{c: c, open: true, out: up, in: down, dir: 0}
 		b := &peer{out: down, in: up, dir: 1}
@@ -273,7 +370,7 @@ func runTorture(seed uint64, traced bool) (l *badLink, err error) {
 			}
 		}
 		a, b := pair[0], pair[1]
-		if !abort && imp.loss < 0.2 && (a.err != nil || b.err != nil) && a.err != ErrUnreachable { // three ARP requests may get lost
+		if !abort && imp.loss+imp.corrupt < 0.1 && (a.err != nil || b.err != nil) && a.err != ErrUnreachable { // three ARP requests may get lost
 			return l, x.fail("conn %d ended with %v / %v on a fair link", i, a.err, b.err)
 		}
 		if a.err == nil && b.err == nil && b.open && (a.in.got != a.in.total || b.in.got != b.in.total) {
@@ -391,24 +488,33 @@ func TestTorture(t *testing.T) {
 		return
 	}
 	n := *tortureSeeds
-	if testing.Short() {
-		n = min(n, 50)
-	}
-	var failed []uint64
-	for seed := uint64(1); seed <= uint64(n); seed++ {
-		if _, err := runTorture(seed, false); err != nil {
-			failed = append(failed, seed)
-			if len(failed) > 5 {
-				break
-			}
-			t.Errorf("seed %d: %v", seed, err)
-			l, again := runTorture(seed, true)
-			if again == nil {
-				t.Errorf("seed %d: does not fail again", seed)
-			}
-			tail := l.trace[max(0, len(l.trace)-40):]
-			t.Logf("the last of its trace; all of it with -torture.seed=%d:\n%s", seed, strings.Join(tail, "\n"))
+	if n == 0 {
+		n = 10000
+		if raceDetector {
+			n = 300
 		}
 	}
-	sort.Slice(failed, func(i, j int) bool { return failed[i] < failed[j] })
+	if testing.Short() {
+		n = min(n, 300)
+	}
+	// Each worker takes every n-th seed, so that all processors are at it.
+	workers := min(runtime.GOMAXPROCS(0), 8)
+	var wg sync.WaitGroup
+	var bad atomic.Int32
+	for w := range workers {
+		wg.Go(func() {
+			for seed := uint64(1 + w); seed <= uint64(n) && bad.Load() < 5; seed += uint64(workers) {
+				if _, err := runTorture(seed, false); err != nil {
+					bad.Add(1)
+					l, again := runTorture(seed, true)
+					if again == nil || again.Error() != err.Error() {
+						t.Errorf("seed %d: does not fail again as it did: %v", seed, again)
+					}
+					tail := l.trace[max(0, len(l.trace)-40):]
+					t.Errorf("seed %d: %v\nthe last of its trace; all of it with -torture.seed=%d:\n%s", seed, err, seed, strings.Join(tail, "\n"))
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

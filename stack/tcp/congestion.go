@@ -17,6 +17,7 @@ type congestion struct {
 	fast           bool // in fast recovery
 	partial        bool // a partial ACK has come in this recovery
 	algorithm      Congestion
+	advance        uint32 // bytes that the latest ACK of something new acknowledged
 	cubic          *cubic // made at the first loss
 }
 
@@ -86,13 +87,20 @@ func (g *congestion) onDupAck(una, nxt, flight, mss uint32) bool {
 	switch {
 	case g.fast:
 		g.cwnd = min(g.cwnd+mss, maxCwnd) // a segment has left the network
-	case g.dupAcks == dupThresh && wire.SeqGT(una, g.recover):
-		// Not for an ACK below recover: it was caused by our own retransmissions (RFC 6582, 3.2,
+	case g.dupAcks == dupThresh && (wire.SeqGT(una, g.recover) || g.resentLost(mss)):
+		// Not for an ACK below recover: as a rule our own retransmissions caused it (RFC 6582, 3.2,
 		// step 1).
 		g.onLost(flight, mss, nxt)
 		return true
 	}
 	return false
+}
+
+// resentLost guesses whether duplicate ACKs below recover, after a timeout, mean that something that
+// was sent again is lost once more (RFC 6582, 4.1). What was sent again in vain, in front of data that
+// had arrived, would have made the ACK jump before.
+func (g *congestion) resentLost(mss uint32) bool {
+	return g.cwnd > mss && g.advance > 0 && g.advance <= 4*mss
 }
 
 // onLost begins fast recovery (RFC 5681, 3.2, steps 2 and 3).

@@ -1,6 +1,7 @@
-// Package tcp is one TCP connection as a machine: RFC 9293 with retransmission (RFC 6298),
-// congestion control (RFC 5681, RFC 6582, RFC 6675), window scaling, timestamps and PAWS (RFC
-// 7323), and the hardening of RFC 5961.
+// Package tcp is one TCP connection as a machine: RFC 9293 with retransmission (RFC 6298), recovery
+// with and without SACK (RFC 6675, RFC 6582) and tail loss probes (RFC 8985), congestion control
+// (CUBIC, RFC 9438, or RFC 5681), window scaling, timestamps and PAWS (RFC 7323), path MTU discovery
+// (RFC 1191, RFC 4821), SYN cookies (RFC 4987), and the hardening of RFC 5961.
 //
 // A [Conn] is told what happened and what time it is, and answers with what to send:
 //
@@ -46,6 +47,7 @@
 // # Departures from the RFCs
 //
 // The lower bound of RTO is 200 ms, where RFC 6298, 2.4 wants 1 s, as in most stacks of today.
-// Urgent data is delivered in line and the urgent pointer is never used (RFC 9293, 3.8.5; RFC
+// Of RFC 8985 there is the probe, and what follows from its arrival, but no time for each segment:
+// what else is lost the scoreboard tells by RFC 6675. Urgent data is delivered in line and the urgent pointer is never used (RFC 9293, 3.8.5; RFC
 // 6093). ECN is not spoken.
 package tcp

@@ -109,7 +109,7 @@ func (c *Conn) newAck(now Instant, seg *wire.TCP) Change {
 	c.sampleRTT(now, seg, ack)
 	limited := c.has(flagLimited) || c.flight()+c.segMSS() > c.cc.cwnd
 	c.clear(flagLimited)
-	c.snd.una = ack
+	c.snd.una, c.cc.advance = ack, n
 	if wire.SeqLT(c.snd.pos, ack) {
 		c.snd.pos = ack
 	}

@@ -53,20 +53,22 @@ func (c *Conn) reduceMSS(now Instant, mss uint16, again time.Duration) {
 	c.path.raiseAt = now.Add(again)
 }
 
-// checkBlackHole is called at each timeout. When full segments get lost again and again it may be
-// because they are too long for the path and the reports do not reach us (PMTU-3; RFC 2923, 2.1).
+// checkBlackHole is called at each timeout. When a segment gets lost again and again it may be because
+// it is too long for the path and the reports do not reach us (PMTU-3; RFC 2923, 2.1). A step down must
+// make that segment shorter.
 func (c *Conn) checkBlackHole(now Instant) {
 	if p := c.path; p != nil && p.probing {
 		c.probeLost(now)
 	}
-	if c.tries < r1 || !c.state.sends() || min(c.flight(), c.snd.wnd) < c.segMSS() {
+	if c.tries < r1 || !c.state.sends() {
 		return
 	}
-	switch {
-	case c.mss > blackHoleMSS:
-		c.reduceMSS(now, blackHoleMSS, raiseSoon)
-	case c.mss > minPathMTU-40:
-		c.reduceMSS(now, minPathMTU-40, raiseSoon)
+	size := min(c.flight(), c.snd.wnd, c.segMSS())
+	for _, mss := range [...]uint16{blackHoleMSS, minPathMTU - 40} {
+		if mss < c.mss && uint32(mss) < size {
+			c.reduceMSS(now, mss, raiseSoon)
+			return
+		}
 	}
 }
 
