@@ -10,6 +10,7 @@ import (
 // NewConn makes a net.Conn of a connection and tags the connection with it. The lock of o is held.
 func NewConn(o sock.Owner, c TCP) *sock.Conn {
 	k := sock.NewConn(o, c)
+	_ = c.SetNoDelay(true) // as package net does; of a connection that is over it does not matter
 	c.SetTag(k)
 	return k
 }
