@@ -28,6 +28,8 @@ import (
 type machine struct {
 	seeds   func() rand.Source
 	w       *world.World
+	mac     wire.MAC // of the chip
+	bssid   wire.MAC // of the access point
 	air     *air.Air
 	ap      *wifi.AccessPoint
 	device  *device.Device
@@ -75,6 +77,7 @@ func newMachine(o *options, log io.Writer) (*machine, error) {
 func (m *machine) build(o *options, profile device.Profile) error {
 	seeds := seeder(o.seed)
 	m.seeds = seeds
+	m.mac, m.bssid = addresses(o, seeds)
 	if err := m.buildAir(o, seeds); err != nil {
 		return err
 	}
@@ -91,13 +94,27 @@ func (m *machine) build(o *options, profile device.Profile) error {
 	if o.pcap == "" {
 		return nil
 	}
-	bssid := apMAC
+	bssid := m.bssid
 	if o.softAP {
-		bssid = machineMAC
+		bssid = m.mac
 	}
 	c, err := startCapture(m.w, m.air, bssid, o.pcap)
 	m.capture = c
 	return err
+}
+
+// addresses are those of the chip and of the access point. On a link that is
+// shared with others they differ from one machine to the next.
+func addresses(o *options, seeds func() rand.Source) (chip, ap wire.MAC) {
+	chip, ap = machineMAC, apMAC
+	if o.uplink == "user" || o.uplink == "none" {
+		return chip, ap
+	}
+	for _, mac := range []*wire.MAC{&chip, &ap} {
+		r := seeds().Uint64()
+		mac[3], mac[4], mac[5] = byte(r), byte(r>>8), byte(r>>16)
+	}
+	return chip, ap
 }
 
 // buildAir makes the air, the access point and the uplink.
@@ -111,7 +128,7 @@ func (m *machine) buildAir(o *options, seeds func() rand.Source) error {
 	}
 	var slot *world.Slot
 	ap, err := wifi.NewAccessPoint(wifi.APConfig{
-		Air: m.air, MAC: apMAC, Rand: seeds(), Channel: apChannel,
+		Air: m.air, MAC: m.bssid, Rand: seeds(), Channel: apChannel,
 		SSID: o.ssid, Passphrase: o.passphrase,
 		Output: func(now time.Time, eth []byte) {
 			if m.uplink != nil {
@@ -147,7 +164,7 @@ func (m *machine) buildAir(o *options, seeds func() rand.Source) error {
 func (m *machine) buildDevice(profile device.Profile, seeds func() rand.Source) error {
 	var slot *world.Slot
 	c := device.Config{
-		MAC: machineMAC, Profile: profile, Rand: seeds(), Air: m.air, Flash: m.flash,
+		MAC: m.mac, Profile: profile, Rand: seeds(), Air: m.air, Flash: m.flash,
 		Touch: func() { slot.Touch() },
 	}
 	if m.log != nil {

@@ -74,9 +74,9 @@ func serve(ctx context.Context, std stdio, o *options) (err error) {
 	if o.passphrase == "" {
 		security = "open"
 	}
-	err = p.result(map[string]any{"bus": o.bus, "addr": l.Addr().String(), "ssid": o.ssid, "uplink": o.uplink, "profile": o.profile, "mac": machineMAC.String()},
+	err = p.result(map[string]any{"bus": o.bus, "addr": l.Addr().String(), "ssid": o.ssid, "uplink": o.uplink, "profile": o.profile, "mac": m.mac.String()},
 		"device   %s, %v\nbus      %s:%v\nnetwork  %s (%s), uplink %s\nCtrl-C ends it.\n",
-		o.profile, machineMAC, l.Addr().Network(), l.Addr(), printable(o.ssid), security, o.uplink)
+		o.profile, m.mac, l.Addr().Network(), l.Addr(), printable(o.ssid), security, o.uplink)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
