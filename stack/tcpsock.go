@@ -32,6 +32,7 @@ type tcpSock struct {
 	held      bool // reported with Held, not decided yet
 	wantAcked bool
 	late      bool // its ACK was put off; see batch
+	unlinked  bool // it is in no table any more but that of slots
 	ttl, tos  uint8
 }
 
@@ -102,20 +103,23 @@ func (s *Stack) newTCP(key tuple) *tcpSock {
 
 // params are those of a new connection for key.
 func (s *Stack) params(t tcp.Instant, key tuple) tcp.Params {
+	h := tcp.Hash(s.secret, key.bytes())
 	return tcp.Params{
 		LocalPort: key.local.port, RemotePort: key.remote.port,
 		Pseudo:   wire.PseudoSum(wire.ProtoTCP, key.local.ip, key.remote.ip, 0),
-		ISS:      tcp.ISN(t, s.secret, key.bytes()),
+		ISS:      tcp.ISN(t, h),
 		MSS:      uint16(s.cfg.MTU - ipLen - wire.TCPMinLen),
-		TSOffset: uint32(s.hash(key) >> 16),
+		TSOffset: uint32(h >> 32), // the half that tells nothing of the other
 	}
 }
 
 // unlink takes a connection that is over out of the way of segments and timers.
 func (s *Stack) unlink(k *tcpSock) {
-	if s.tcps[k.key] == k {
-		delete(s.tcps, k.key)
+	if k.unlinked { // by now another one may have its key
+		return
 	}
+	k.unlinked = true
+	delete(s.tcps, k.key)
 	if s.lastTCP == k {
 		s.lastTCP = nil
 	}
@@ -135,10 +139,17 @@ func (s *Stack) freeTCP(k *tcpSock) {
 	if s.spares >= maxSpares {
 		return
 	}
-	conn := k.conn // Open and Accept reset it
-	*k = tcpSock{conn: conn, next: s.spare}
-	s.spare = k
+	k.recycle()
+	k.next, s.spare = s.spare, k
 	s.spares++
+}
+
+// recycle makes k as good as new, but for what newTCP sets, and for conn: that is much, and Open and Accept
+// make it new.
+func (k *tcpSock) recycle() {
+	k.ackedSeq, k.neigh, k.ln, k.next, k.tag = 0, nil, nil, nil, nil
+	k.flags, k.queued, k.orphan, k.waiting, k.held, k.late, k.unlinked = 0, false, false, false, false, false, false
+	k.ttl, k.tos = 0, 0
 }
 
 // idlePool is what an idle stack keeps of free buffers, in bytes.

@@ -10,10 +10,8 @@ import (
 type Secret [2]uint64
 
 // ISN returns the initial sequence number for a connection (RFC 6528; RFC 9293, 3.4.1, SHLD-1,
-// MUST-8): a clock of 4 µs plus a keyed hash of the addresses and ports in id.
-func ISN(now Instant, key Secret, id [12]byte) uint32 {
-	return uint32(int64(now)/4000) + uint32(Hash(key, id))
-}
+// MUST-8): a clock of 4 µs plus the lower half of h, which is the [Hash] of its addresses and ports.
+func ISN(now Instant, h uint64) uint32 { return uint32(int64(now)/4000) + uint32(h) }
 
 // Hash is SipHash-2-4 of the twelve bytes of id, as Aumasson and Bernstein define it: a function
 // that cannot be computed without the key.
