@@ -232,3 +232,48 @@ func TestBH16_NoEdgeIsLostAroundRXDone(t *testing.T) {
 		})
 	}
 }
+
+// Good, odd and corrupt messages, and a bus that fails at any one access while
+// a message is taken: RX done is said once for each. Where it cannot be known
+// whether it was heard, the driver gives up instead of saying it again.
+func TestBH15_RXDoneExactlyOnce(t *testing.T) {
+	raw := func(op hif.Op, length, size int) []byte {
+		return append([]byte{byte(op.Group()), op.Code(), byte(length), byte(length >> 8)}, make([]byte, size-4)...)
+	}
+	good := hif.DNSReply{Name: "a"}.Append(hif.Header{Op: hif.OpDNSResolve}.Append(nil))
+	for name, msg := range map[string][]byte{
+		"good":           append(raw(hif.OpDNSResolve, len(good), 8), good[8:]...),
+		"unknown opcode": raw(hif.MakeOp(hif.GroupWiFi, 0x7e), 8, 8),
+		"short payload":  raw(hif.OpDNSResolve, 12, 12),
+		"corrupt sizes":  raw(hif.OpDNSResolve, 8, 64),
+		"no header":      raw(hif.OpDNSResolve, 8, 4),
+	} {
+		gaveUp, tookAll := 0, 0
+		for at := 0; ; at++ {
+			b := newBench(t)
+			b.postRaw(msg)
+			n := 0
+			b.fault = func() error {
+				if n++; n == at+1 {
+					return errCable
+				}
+				return nil
+			}
+			err := b.d.Tasks()
+			switch done := b.dones; {
+			case done > 1, err == nil && done != 1:
+				t.Errorf("%s, fault at access %d: RX done %d times, %v", name, at, done, err)
+			case err != nil:
+				gaveUp++
+			default:
+				tookAll++
+			}
+			if n <= at { // the fault came too late for this message
+				break
+			}
+		}
+		if gaveUp != 2 || tookAll < 4 { // the two writes of the release
+			t.Errorf("%s: gave up %d times, recovered %d times", name, gaveUp, tookAll)
+		}
+	}
+}
