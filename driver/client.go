@@ -23,7 +23,8 @@ const (
 // address, no callbacks but those of OnSocket and OnResolve, which outlive
 // clients. While a client is open, Open returns the same one. Before start-up
 // has finished it fails with ErrNotReady, which wraps the cause if start-up
-// failed. It stands for WDRV_WINC_Open.
+// failed; with ErrInUse while the flash is open (OpenFlash). It stands for
+// WDRV_WINC_Open.
 func (d *Driver) Open() (*Client, error) {
 	if d.Status() == StateBusy { // start-up has the lock
 		return nil, ErrNotReady
@@ -32,6 +33,9 @@ func (d *Driver) Open() (*Client, error) {
 	defer d.unlock()
 	if err := d.ready(); err != nil {
 		return nil, err
+	}
+	if d.flash != nil {
+		return nil, ErrInUse
 	}
 	if d.client == nil {
 		d.resetControl()

@@ -71,6 +71,8 @@ type Driver struct {
 	hooks  []hookCall // for the pump
 
 	client    *Client
+	flash     *Flash // the exclusive user; there is a client or this one
+	halted    bool   // StateUninitialised because a Flash was closed
 	onSocket  func(Socket, Msg)
 	onResolve func(name string, addr Addr)
 	onNotice  func(Notice)
@@ -153,6 +155,7 @@ func (d *Driver) Config() Config { return d.cfg }
 func (d *Driver) Restart() error {
 	d.lock()
 	d.shutDown()
+	d.halted = false
 	d.become(StateBusy, nil)
 	err := d.startUp()
 	d.unlock()
@@ -173,11 +176,12 @@ func (d *Driver) changed() {
 // is harmless. It stands for WDRV_WINC_Deinitialize with the Tasks after it.
 func (d *Driver) Close() error {
 	d.lock()
-	if d.state == StateUninitialised {
+	if d.state == StateUninitialised && !d.halted {
 		d.unlock()
 		return nil
 	}
 	d.shutDown()
+	d.halted = false
 	d.become(StateUninitialised, nil)
 	d.onSocket, d.onResolve = nil, nil
 	d.powerDown()
@@ -207,6 +211,10 @@ func (d *Driver) shutDown() {
 	if c := d.client; c != nil {
 		c.open = false
 		d.client = nil
+	}
+	if f := d.flash; f != nil {
+		f.open = false
+		d.flash = nil
 	}
 	d.resetControl()
 	d.sockets.clear()

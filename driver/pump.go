@@ -38,7 +38,11 @@ func (d *Driver) tasks(look bool) (more bool, err error) {
 	d.lock()
 	switch d.state {
 	case StateUninitialised:
+		halted := d.halted
 		d.unlock()
+		if halted {
+			return false, nil // until Restart
+		}
 		return false, ErrClosed
 	case StateBusy:
 		err := d.startUp()
@@ -58,7 +62,7 @@ func (d *Driver) tasks(look bool) (more bool, err error) {
 // time: hooks run unlocked, and the receive buffer is theirs until they return.
 // Lock held.
 func (d *Driver) drain(look bool) (more bool, err error) {
-	if d.state != StateReady || d.pumping {
+	if d.state != StateReady || d.pumping || d.flash != nil {
 		return false, d.err
 	}
 	d.pumping = true
@@ -133,6 +137,7 @@ func (d *Driver) Run(stop interface {
 	}
 	d.running = true
 	if d.state == StateUninitialised {
+		d.halted = false
 		d.become(StateBusy, nil)
 	}
 	d.unlock()
