@@ -109,6 +109,10 @@ func hostParser(op hif.Op) parser {
 		return as(hif.ParseCRL)
 	case hif.OpSetCipherSuites:
 		return as(hif.ParseCipherSuites)
+	case hif.OpSHA256Init, hif.OpSHA256Update, hif.OpSHA256Finish:
+		return as(hif.ParseSHA256)
+	case hif.OpRSASign, hif.OpRSAVerify:
+		return as(hif.ParseRSA)
 	}
 	return nil
 }
@@ -180,6 +184,10 @@ func deviceParser(op hif.Op) parser {
 		return as(hif.ParseECC)
 	case hif.OpCipherSuites:
 		return as(hif.ParseCipherSuites)
+	case hif.OpSHA256InitDone, hif.OpSHA256UpdateDone, hif.OpSHA256FinishDone:
+		return as(hif.ParseSHA256Reply)
+	case hif.OpRSASignDone, hif.OpRSAVerifyDone:
+		return as(hif.ParseRSAReply)
 	}
 	return nil
 }

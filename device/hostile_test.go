@@ -112,7 +112,7 @@ func FuzzMessages(f *testing.F) {
 		seed(hif.OpSetSocketOpt, hif.SocketOption{Sock: 7, Option: hif.OptJoinGroup, Value: 0x010203e0}), seed(hif.OpDisconnect, hif.None{}),
 		append(seed(hif.OpDisconnect, hif.None{}), seed(hif.OpEnableAP, apConfig(secret))...),
 		seed(hif.OpCustomIE, hif.CustomIE{Elements: []byte{221, 1, 9}}), seed(hif.OpDisableAP, hif.None{}),
-		seed(hif.OpUnderstudy, hif.None{}), seed(hif.OpGetPRNG, hif.PRNG{Head: []byte{0, 0, 0, 0, 9, 0, 0, 0}}),
+		seed(hif.OpUnderstudy, hif.None{}), seed(hif.OpSHA256Finish, hif.SHA256{}), seed(hif.OpRSASign, hif.RSA{}), seed(hif.OpGetPRNG, hif.PRNG{Head: []byte{0, 0, 0, 0, 9, 0, 0, 0}}),
 	} {
 		f.Add(s)
 		all = append(all, s...)
@@ -163,6 +163,7 @@ var randomOps = []hif.Op{
 	hif.OpSend, hif.OpSend, hif.OpSend, hif.OpRecv, hif.OpRecv, hif.OpRecv, hif.OpSendTo, hif.OpRecvFrom, hif.OpBind, hif.OpListen,
 	hif.OpSockConnect, hif.OpSockConnect, hif.OpClose, hif.OpDNSResolve, hif.OpPing, hif.OpSetSocketOpt, hif.OpScan, hif.OpConnectOld,
 	hif.OpDisconnect, hif.OpDefaultConnect, hif.OpGetConnInfo, hif.OpGetPRNG, hif.OpSSLConnect, hif.OpSecure, hif.OpUnderstudy,
+	hif.OpSHA256Finish, hif.OpRSASign,
 }
 
 func randomStep(r *rand.Rand, b *bench) {
@@ -200,6 +201,8 @@ func randomStep(r *rand.Rand, b *bench) {
 		p := make([]byte, 8)
 		binary.LittleEndian.PutUint16(p[4:], uint16(r.IntN(2000)))
 		b.h.deliver(op, true, p)
+	case hif.OpSHA256Finish, hif.OpRSASign:
+		b.h.deliver(op, r.IntN(2) == 0, make([]byte, r.IntN(700)))
 	case hif.OpDisconnect, hif.OpDefaultConnect:
 		if r.IntN(10) == 0 {
 			send(b.h, op, hif.None{})

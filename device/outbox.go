@@ -57,7 +57,8 @@ type outEntry struct {
 	op       hif.Op
 	count    int // of entryRandom
 	len      int
-	buf      [112]byte // the longest queued payload has 100 bytes
+	buf      [112]byte // all payloads but those of group CRYPTO have at most 100 bytes
+	rest     []byte    // of entryMessage: what does not fit into buf
 }
 
 func (o *outbox) reset() {
@@ -91,7 +92,7 @@ func (o *outbox) push(limit int) *outEntry {
 	}
 	e := &o.queue[(o.head+o.n)%len(o.queue)]
 	o.n++
-	e.sock, e.gen, e.tok, e.count, e.len = -1, 0, 0, 0, 0
+	e.sock, e.gen, e.tok, e.count, e.len, e.rest = -1, 0, 0, 0, 0, nil
 	return e
 }
 
@@ -176,7 +177,8 @@ func (f *firmware) build(now time.Time, e *outEntry, b []byte) (hif.Op, int) {
 		f.fillRandom(b[n:][:e.count])
 		return e.op, n + e.count
 	}
-	return e.op, copy(b, e.buf[:e.len])
+	n := copy(b, e.buf[:e.len])
+	return e.op, n + copy(b[n:], e.rest)
 }
 
 // live returns the socket of e, nil if what was queued for it is void.

@@ -25,6 +25,8 @@ func (f *firmware) dispatch(now time.Time, r request) {
 		f.otaRequest(now, r)
 	case hif.GroupSSL:
 		f.sslRequest(now, r)
+	case hif.GroupCrypto:
+		f.cryptoRequest(now, r)
 	default:
 		f.unknown(now, r)
 	}

@@ -22,7 +22,8 @@ var families = map[string][]func([]byte) (Payload, error){
 		as(ParseSSLOption), as(ParseSSLExpCheck)},
 	"ota": {as(ParseURL), as(ParseStartUpdateV2), as(ParseUpdateStatus), as(ParseUpdateInfo), as(ParseFileStatus), as(ParseReadFile),
 		as(ParseFileData), as(ParseFileErased), as(ParseLimits), as(ParseProgress)},
-	"ssl": {as(ParseCipherSuites), as(ParseECC), as(ParseCRL)},
+	"ssl":    {as(ParseCipherSuites), as(ParseECC), as(ParseCRL)},
+	"crypto": {as(ParseSHA256), as(ParseSHA256Reply), as(ParseRSA), as(ParseRSAReply)},
 }
 
 // fuzzFamily feeds arbitrary bytes to the parsers of a family: the first byte chooses one. What was
@@ -62,10 +63,11 @@ func fuzzFamily(f *testing.F, name string) {
 	})
 }
 
-func FuzzWiFi(f *testing.F) { fuzzFamily(f, "wifi") }
-func FuzzIP(f *testing.F)   { fuzzFamily(f, "ip") }
-func FuzzOTA(f *testing.F)  { fuzzFamily(f, "ota") }
-func FuzzSSL(f *testing.F)  { fuzzFamily(f, "ssl") }
+func FuzzWiFi(f *testing.F)   { fuzzFamily(f, "wifi") }
+func FuzzIP(f *testing.F)     { fuzzFamily(f, "ip") }
+func FuzzOTA(f *testing.F)    { fuzzFamily(f, "ota") }
+func FuzzSSL(f *testing.F)    { fuzzFamily(f, "ssl") }
+func FuzzCrypto(f *testing.F) { fuzzFamily(f, "crypto") }
 
 func FuzzHeader(f *testing.F) {
 	f.Add([]byte{2, 0x45, 0x5d, 0})

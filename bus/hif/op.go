@@ -258,16 +258,16 @@ var sslNames = [...]string{"CERT_VERIF", "REQ_ECC", "RESP_ECC", "IND_CRL", "WRIT
 
 // Group CRYPTO: requests are odd, the answer is the next number. Spec hif-messages 5.2.
 const (
-	OpSHA256Init       Op = 6<<8 | 1
-	OpSHA256InitDone   Op = 6<<8 | 2
+	OpSHA256Init       Op = 6<<8 | 1 // H→D: [SHA256], as the next two
+	OpSHA256InitDone   Op = 6<<8 | 2 // D→H: [SHA256Reply], as the next two
 	OpSHA256Update     Op = 6<<8 | 3
 	OpSHA256UpdateDone Op = 6<<8 | 4
 	OpSHA256Finish     Op = 6<<8 | 5
 	OpSHA256FinishDone Op = 6<<8 | 6
-	OpRSASign          Op = 6<<8 | 7
-	OpRSASignDone      Op = 6<<8 | 8
-	OpRSAVerify        Op = 6<<8 | 9
-	OpRSAVerifyDone    Op = 6<<8 | 10
+	OpRSASign          Op = 6<<8 | 7  // H→D: [RSA]
+	OpRSASignDone      Op = 6<<8 | 8  // D→H: [RSAReply]
+	OpRSAVerify        Op = 6<<8 | 9  // H→D: [RSA]
+	OpRSAVerifyDone    Op = 6<<8 | 10 // D→H: [RSAReply]
 )
 
 var cryptoNames = [...]string{"", "SHA256_INIT", "SHA256_INIT_RESP", "SHA256_UPDATE", "SHA256_UPDATE_RESP", "SHA256_FINISH",
