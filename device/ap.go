@@ -34,6 +34,7 @@ type softAP struct {
 type apStation struct {
 	mac  wire.MAC
 	addr netip.Addr // that it was leased, not valid before
+	full uint64     // requests that the DHCP server had no address for when it came
 }
 
 // enableAP is ENABLE_AP, in any of its three layouts. There is no answer; what cannot be is refused without a beacon, and

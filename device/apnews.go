@@ -55,7 +55,7 @@ func (f *firmware) drainAP(now time.Time) bool {
 	}
 	if e, ok := a.radio.NextEvent(); ok {
 		if e.Kind == wifi.StationJoined {
-			a.stations = append(a.stations, apStation{mac: e.MAC})
+			a.stations = append(a.stations, apStation{mac: e.MAC, full: a.server.Counters().Exhausted})
 			stationNews(f, hif.OpStateChanged, hif.StateChanged{State: hif.Connected})
 		} else {
 			f.stationLeft(now, e.MAC)

@@ -1,6 +1,11 @@
 package device
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+
+	"github.com/understudy-net/understudy/stack/dhcp"
+)
 
 // stuck says who owes the next step, one line a cause. A line says the same as long as nothing moves.
 func (d *Device) stuck(s *Snapshot) (lines []string) {
@@ -51,6 +56,9 @@ func (f *firmware) stuck(s *Snapshot, say func(string, ...any)) {
 			say("network: %s", f.noAddress(s))
 		}
 	}
+	if f.ap != nil {
+		f.ap.stuck(f.d.seen, say)
+	}
 	if f.scan.waiting > 0 {
 		say("network: a scan goes on")
 	}
@@ -74,6 +82,41 @@ func (f *firmware) noAddress(s *Snapshot) string {
 		return fmt.Sprintf("no lease from a DHCP server on %q", s.Network.SSID)
 	}
 	return fmt.Sprintf("no address on %q: DHCP is off and the host has set none", s.Network.SSID)
+}
+
+// stuck is about the stations of an access point: who is not here, and who cannot talk yet.
+func (a *softAP) stuck(now time.Time, say func(string, ...any)) {
+	name, stations := a.radio.Network().SSID, a.radio.Stations()
+	for i := range stations {
+		if !stations[i].Joined {
+			say("network: station %v has not finished the 4-way handshake of %q", stations[i].MAC, name)
+		}
+	}
+	if bad := a.radio.Counters().EAPOL.MICFailures; len(stations) == 0 && bad > 0 {
+		say("network: no station has joined %q; %d key messages were made with another passphrase", name, bad)
+	} else if len(stations) == 0 {
+		say("network: no station has joined %q", name)
+	}
+	for i := range a.stations {
+		if s := &a.stations[i]; !s.addr.IsValid() {
+			a.noLease(now, s, say)
+		}
+	}
+}
+
+// noLease says why a station has no address.
+func (a *softAP) noLease(now time.Time, s *apStation, say func(string, ...any)) {
+	for _, l := range a.server.Leases() {
+		if l.MAC == s.mac && l.State == dhcp.LeaseOffered && l.Expiry.After(now) {
+			say("network: station %v has not asked for %v, which it was offered", s.mac, l.Addr)
+			return
+		}
+	}
+	if a.server.Counters().Exhausted > s.full {
+		say("device: no address is left for station %v", s.mac)
+		return
+	}
+	say("network: station %v has not asked the DHCP server for an address", s.mac)
 }
 
 func (s *socket) stuck(k *Socket, say func(string, ...any)) {

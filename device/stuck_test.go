@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/understudy-net/understudy/air/wifi"
 	"github.com/understudy-net/understudy/bus/hif"
+	"github.com/understudy-net/understudy/stack"
 )
 
 // Each cause has a line that says who owes the next step, and the line goes when the step is made.
@@ -144,6 +146,64 @@ func TestStuckNamesEachCause(t *testing.T) {
 			}
 			b.h.inbox = nil
 			return b, func() { p.read(c, n*1400); b.run(time.Second); b.h.pump() }
+		}},
+		{`network: no station has joined "soft"`, func(t *testing.T) (*bench, func()) {
+			b := newBench(t)
+			b.h.boot().enableAP(apConfig(secret))
+			c := b.withClient(1)
+			return b, func() { c.join(apName, secret) }
+		}},
+		{`network: no station has joined "soft"; 3 key messages were made with another passphrase`, func(t *testing.T) (*bench, func()) {
+			b := newBench(t)
+			b.h.boot().enableAP(apConfig(secret))
+			c := b.withClient(1)
+			c.join(apName, "wrong horse")
+			return b, func() { c.join(apName, secret) }
+		}},
+		{`network: station 02:cc:00:00:00:01 has not finished the 4-way handshake of "soft"`, func(t *testing.T) (*bench, func()) {
+			b := newBench(t)
+			b.h.boot().enableAP(apConfig(secret))
+			c := b.withClient(1)
+			if err := c.sta.Join(b.now, wifi.JoinParams{SSID: apName, Passphrase: secret}); err != nil {
+				t.Fatal(err)
+			}
+			b.until(5*time.Second, "an association", func() bool { return len(b.dev.fw.ap.radio.Stations()) == 1 })
+			return b, func() { b.h.state(hif.Connected); c.lease() }
+		}},
+		{"network: station 02:cc:00:00:00:01 has not asked the DHCP server for an address", func(t *testing.T) (*bench, func()) {
+			b := newBench(t)
+			b.h.boot().enableAP(apConfig(""))
+			c := b.withClient(1)
+			c.join(apName, "")
+			b.h.state(hif.Connected)
+			return b, func() { c.lease() }
+		}},
+		{"network: station 02:cc:00:00:00:01 has not asked for 192.168.5.100, which it was offered", func(t *testing.T) (*bench, func()) {
+			b := newBench(t)
+			b.h.boot().enableAP(apConfig(""))
+			c := b.withClient(1)
+			c.join(apName, "")
+			b.h.state(hif.Connected)
+			if err := c.s.UseDHCP(b.now, stack.DHCPConfig{}); err != nil {
+				t.Fatal(err)
+			}
+			offers := func() bool { return b.dev.fw.ap.server.Counters().Offers == 1 }
+			b.until(20*time.Second, "an offer", offers)
+			return b, func() { b.until(20*time.Second, "a lease", func() bool { return c.s.Addr().IsValid() }) }
+		}},
+		{"device: no address is left for station 02:cc:00:00:00:01", func(t *testing.T) (*bench, func()) {
+			b := newBench(t)
+			ap := apConfig("")
+			ap.IP[3] = 100 // the first address to lease is our own
+			b.h.boot().enableAP(ap)
+			c := b.withClient(1)
+			c.join(apName, "")
+			b.h.state(hif.Connected)
+			if err := c.s.UseDHCP(b.now, stack.DHCPConfig{}); err != nil {
+				t.Fatal(err)
+			}
+			b.run(15 * time.Second)
+			return b, func() { c.sta.Leave(b.now); b.h.state(hif.Disconnected) }
 		}},
 		{"network: 1 closed connections still have data that their peers have not acknowledged", func(t *testing.T) (*bench, func()) {
 			b, p, c := pair(t)
