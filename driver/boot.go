@@ -73,6 +73,7 @@ func (d *Driver) bringUp() error {
 // session that ended badly does not matter [BH-01].
 func (d *Driver) hardReset() error {
 	p := d.port
+	d.dozes, d.roams = false, false // both are off after it
 	for _, step := range []struct {
 		do    func() error
 		pause time.Duration
@@ -266,6 +267,7 @@ func checkVersions(r hif.Revision) error {
 // powerDown stops the chip as far as it listens and holds it in reset. Errors
 // do not matter any more.
 func (d *Driver) powerDown() {
+	_ = d.wakeChip()
 	if v, err := d.spi.ReadReg(reg.GlobalReset); err == nil {
 		_ = d.spi.WriteReg(reg.GlobalReset, v&^reg.CPURun) // nobody waits for its answer [BH-09]
 	}

@@ -150,6 +150,8 @@ func (c *chip) hardReset() {
 
 func (c *chip) ReadReg(now time.Time, a uint32) uint32 {
 	switch a {
+	case reg.ClocksEn:
+		return reg.ClocksRunning
 	case reg.ChipID:
 		return c.id
 	case reg.BootROM:

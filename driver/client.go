@@ -65,6 +65,7 @@ func (d *Driver) resetControl() {
 	d.echo = echoState{tag: d.echo.tag}
 	d.resolve = resolveState{}
 	d.clock = clockState{}
+	d.power = powerState{}
 }
 
 // valid says whether c came from Open.
@@ -129,6 +130,10 @@ func (c *Client) Close() error {
 		return nil
 	}
 	d.closeSockets()
+	d.restorePower()
+	if d.roams {
+		_ = d.setRoaming(RoamOff)
+	}
 	leaving := d.conn.linked || d.conn.joining
 	switch {
 	case d.ap.on:

@@ -77,6 +77,9 @@ type Driver struct {
 	onResolve func(name string, addr Addr)
 	onNotice  func(Notice)
 
+	roams bool // roaming is on
+	dozes bool // the device sleeps between accesses: they are wrapped in wakeChip and sleepChip
+
 	conn    connState
 	ip      ipState
 	ap      apState
@@ -85,6 +88,7 @@ type Driver struct {
 	echo    echoState
 	resolve resolveState
 	clock   clockState
+	power   powerState
 	sockets sockTable
 }
 

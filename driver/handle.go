@@ -110,6 +110,12 @@ func with[M any](b []byte, parse func([]byte) (M, error), do func(M)) error {
 
 // mailFull says whether a message lies ready that was posted before now.
 func (d *Driver) mailFull() bool {
+	if d.wakeChip() != nil {
+		return false
+	}
 	v, err := d.spi.ReadReg(reg.RcvCtrl0)
+	if err == nil {
+		d.sleepChip()
+	}
 	return err == nil && v&reg.RcvPending != 0
 }

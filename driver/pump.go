@@ -103,8 +103,16 @@ func (d *Driver) next(look bool) (h hif.Header, payload []byte, ok bool, err err
 		if err != nil || !ok {
 			return h, nil, false, d.attempted(err)
 		}
+		// A device that has posted a message is awake until it was taken (spec/host-bus.md 5.6).
+		h, payload, ok, err = d.receive() // not ok: a false interrupt
+		return h, payload, ok, d.attempted(err)
 	}
-	h, payload, ok, err = d.receive() // not ok: a false interrupt
+	if err = d.wakeChip(); err != nil {
+		return h, nil, false, d.attempted(err)
+	}
+	if h, payload, ok, err = d.receive(); err == nil {
+		d.sleepChip()
+	}
 	return h, payload, ok, d.attempted(err)
 }
 

@@ -50,6 +50,18 @@ func sendError(op hif.Op, err error) error {
 // limits; whoever built it has seen to that.
 // Lock held, so nobody else gets between the steps [BH-12].
 func (d *Driver) transmit(op hif.Op, data bool, msg []byte) error {
+	if err := d.wakeChip(); err != nil {
+		return d.busFault(err)
+	}
+	err := d.exchange(op, data, msg)
+	if err == nil || err == errRefused {
+		d.sleepChip()
+	}
+	return err
+}
+
+// exchange is transmit with the chip awake.
+func (d *Driver) exchange(op hif.Op, data bool, msg []byte) error {
 	if err := d.request(hif.Request{Op: op, Data: data, Len: len(msg)}); err != nil {
 		return d.busFault(err)
 	}

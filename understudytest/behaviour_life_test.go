@@ -142,7 +142,14 @@ var clientCalls = map[string]func(c *driver.Client) []any{
 	"StartAP": func(c *driver.Client) []any {
 		return []any{c.StartAP(driver.BSS{SSID: "x", Channel: 1}, driver.OpenAuth, nil)}
 	},
-	"StopAP":          func(c *driver.Client) []any { return []any{c.StopAP()} },
+	"StopAP": func(c *driver.Client) []any { return []any{c.StopAP()} },
+	"Power": func(c *driver.Client) []any {
+		return []any{c.Power() != driver.PowerInvalid} // which is the zero of this one (2.10)
+	},
+	"SetListen":       func(c *driver.Client) []any { return []any{c.SetListen(3)} },
+	"SetRoaming":      func(c *driver.Client) []any { return []any{c.SetRoaming(driver.RoamOn)} },
+	"SetPower":        func(c *driver.Client) []any { return []any{c.SetPower(driver.PowerAutoLow)} },
+	"Sleep":           func(c *driver.Client) []any { return []any{c.Sleep(time.Second)} },
 	"StandbyFirmware": func(c *driver.Client) []any { v, err := c.StandbyFirmware(); return []any{err, v} },
 	"Time":            func(c *driver.Client) []any { return []any{c.Time(nil)} },
 	"UseDHCP":         func(c *driver.Client) []any { return []any{c.UseDHCP(nil)} },
