@@ -78,6 +78,9 @@ func (s *socket) listen(now time.Time) hif.Status {
 	case f.listeners() >= f.d.profile.Listeners:
 		return hif.StatusTooManyListen
 	}
+	if s.sec != nil && s.sec.bound && !s.serve(now) {
+		return hif.StatusInvalid
+	}
 	l, err := f.stack.Listen(now, s.local, stack.ListenConfig{Hold: true, Tag: s})
 	if err != nil {
 		return statusOf(err)

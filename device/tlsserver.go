@@ -9,7 +9,7 @@ import (
 	"github.com/understudy-net/understudy/stack"
 )
 
-// sslBind is SSL_BIND: BIND of a TLS server. Its key and certificates lie in the flash (3.13); without them it is nobody.
+// sslBind is SSL_BIND: BIND of a TLS socket.
 func (f *firmware) sslBind(now time.Time, m hif.Bind) {
 	s := f.claim(now, m.Sock, m.Session)
 	if s == nil {
@@ -19,26 +19,30 @@ func (f *firmware) sslBind(now time.Time, m hif.Bind) {
 }
 
 func (s *socket) sslBind(now time.Time, m hif.Bind) hif.Status {
-	f := s.f
 	if !s.isTCP() {
 		return hif.StatusInvalid
 	}
-	k := s.security()
+	s.security()
 	if !s.admitTLS() {
 		return hif.StatusTooManyTCP
 	}
+	s.sec.bound = true
+	return s.bind(now, m.Addr)
+}
+
+// serve makes a bound TLS socket a server, before it listens. Its key and certificates lie in the flash (3.13); without
+// them it is nobody.
+func (s *socket) serve(now time.Time) bool {
+	f := s.f
 	identity, err := tls.Identity(f.d.flash.F)
 	if err != nil {
 		f.tlsRefused(now, err)
-		return hif.StatusInvalid
+		return false
 	}
-	status := s.bind(now, m.Addr)
-	if status == hif.StatusOK {
-		c := f.tlsConfig()
-		c.Identity, c.Protocols, c.TicketKey = identity, k.alpn, f.ticket()
-		k.server = &c
-	}
-	return status
+	c := f.tlsConfig()
+	c.Identity, c.Protocols, c.TicketKey = identity, s.sec.alpn, f.ticket()
+	s.sec.server = &c
+	return true
 }
 
 // ticket is the key with which clients take up old sessions, the same until the firmware ends: servers always keep
@@ -56,18 +60,17 @@ type tlsChild struct {
 	f       *firmware
 	c       stack.TCP
 	parent  *socket
-	gen     uint32 // of the parent
 	session *tls.Session
-	until   time.Time
+	until   time.Time // zero while it waits for its turn
 }
 
-// childTimeout is how long a client may take to shake hands.
+// childTimeout is how long a client may take to shake hands, from its turn on.
 const childTimeout = 10 * time.Second
 
 // secureChild begins the handshake of a connection that came in.
 func (f *firmware) secureChild(now time.Time, s *socket, c stack.TCP) {
 	c.SetNoDelay(true)
-	k := &tlsChild{f: f, c: c, parent: s, gen: s.gen, until: now.Add(childTimeout)}
+	k := &tlsChild{f: f, c: c, parent: s}
 	f.tlsChildren = append(f.tlsChildren, k)
 	c.SetTag(k)
 	f.shake(now, k)
@@ -78,6 +81,7 @@ func (k *tlsChild) begun() bool { return k.session != nil }
 func (k *tlsChild) begin(now time.Time) {
 	c := *k.parent.sec.server
 	c.Suites = k.f.ciphers
+	k.until = now.Add(childTimeout)
 	k.session = tls.Server(k.c, now, c)
 	k.shaking(now)
 }

@@ -18,6 +18,7 @@ type secured struct {
 	sni     string
 	alpn    []string
 	flags   hif.TLSFlags // of SSL_CONNECT or SECURE
+	bound   bool         // by SSL_BIND
 	start   bool         // a connection is to be secured as soon as it stands
 	asking  bool         // SECURE is under way
 	plain   int          // bytes sent in clear that were not acknowledged when the session began
