@@ -8,6 +8,9 @@ import (
 // means that there is nothing to say for now. b must have room for [MaxHeader] plus the MSS.
 // Whether there is something to send is found out by trying, here and nowhere else.
 func (c *Conn) Output(now Instant, b []byte) int {
+	if c.flags&flagsDue == 0 && c.snd.pos == c.end() && !c.cc.fast {
+		return 0 // a receiver's way, mostly
+	}
 	if c.has(flagRST) {
 		return c.outputRST(now, b)
 	}
@@ -59,6 +62,9 @@ func (c *Conn) Output(now Instant, b []byte) int {
 	}
 	return 0
 }
+
+// flagsDue are those that give Output something to do beside data.
+const flagsDue = flagRST | flagFin | flagResend | flagTailProbe | flagProbe | flagKeepAlive | flagAckNow
 
 func (c *Conn) outputRST(now Instant, b []byte) int {
 	f := wire.RST
