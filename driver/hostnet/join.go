@@ -32,9 +32,6 @@ func (n *Net) Rejoin(ctx context.Context) error {
 }
 
 func (n *Net) join(ctx context.Context, name string, connect func(*driver.Client) error) error {
-	if err := n.Ready(ctx); err != nil {
-		return fmt.Errorf("join %s: %w", name, err)
-	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if err := n.joinLocked(ctx, connect); err != nil {
@@ -44,12 +41,12 @@ func (n *Net) join(ctx context.Context, name string, connect func(*driver.Client
 }
 
 func (n *Net) joinLocked(ctx context.Context, connect func(*driver.Client) error) error {
-	if n.joining != nil {
-		return driver.ErrInProgress
-	}
 	c, err := n.usable(ctx)
 	if err != nil {
 		return err
+	}
+	if n.joining != nil {
+		return driver.ErrInProgress
 	}
 	j := &joining{}
 	n.joining = j

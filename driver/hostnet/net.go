@@ -122,7 +122,7 @@ func (n *Net) client() (*driver.Client, error) {
 	if n.closed {
 		return nil, net.ErrClosed
 	}
-	if n.c != nil && n.c.Err() == nil {
+	if n.checkClient(); n.c != nil {
 		return n.c, nil
 	}
 	c, err := n.d.Open()
@@ -214,7 +214,8 @@ func (n *Net) notice(nt driver.Notice) {
 	}
 }
 
-// checkClient fails everything that hung on a client that is gone. Lock held.
+// checkClient fails everything that hung on a client that is gone: when the
+// driver says so, or before another is opened, whichever is first. Lock held.
 func (n *Net) checkClient() {
 	if n.c == nil {
 		return

@@ -33,10 +33,13 @@ func (n *Net) PingTTL(ctx context.Context, dst netip.Addr, ttl uint8) (time.Dura
 func (n *Net) ping(ctx context.Context, dst netip.Addr, ttl uint8) (time.Duration, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if _, err := n.usable(ctx); err != nil {
+		return 0, err
+	}
 	if err := n.await(ctx, &n.pingq, func() bool { return !n.pinging }); err != nil {
 		return 0, err
 	}
-	c, err := n.usable(ctx)
+	c, err := n.client() // from here on nobody else runs
 	if err != nil {
 		return 0, err
 	}

@@ -52,12 +52,12 @@ func (n *Net) Scan(ctx context.Context, q driver.ScanReq) iter.Seq2[driver.ScanR
 func (n *Net) startScan(ctx context.Context, q driver.ScanReq) (int, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.scan.busy {
-		return 0, driver.ErrScanBusy
-	}
 	c, err := n.usable(ctx)
 	if err != nil {
 		return 0, err
+	}
+	if n.scan.busy {
+		return 0, driver.ErrScanBusy
 	}
 	if err := c.Scan(q, nil); err != nil {
 		return 0, closedErr(err)
