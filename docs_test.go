@@ -80,14 +80,28 @@ func declared(t *testing.T, dir, name string) bool {
 	return false
 }
 
-// functions parses the package in dir, without its tests.
+// functions are those of the package in dir, without its tests.
 func functions(t *testing.T, dir string) []*ast.FuncDecl {
+	t.Helper()
+	var all []*ast.FuncDecl
+	for _, f := range files(t, dir) {
+		for _, d := range f.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok {
+				all = append(all, fn)
+			}
+		}
+	}
+	return all
+}
+
+// files parses the package in dir, without its tests.
+func files(t *testing.T, dir string) []*ast.File {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all []*ast.FuncDecl
+	var all []*ast.File
 	for _, e := range entries {
 		if !strings.HasSuffix(e.Name(), ".go") || strings.HasSuffix(e.Name(), "_test.go") {
 			continue
@@ -96,11 +110,7 @@ func functions(t *testing.T, dir string) []*ast.FuncDecl {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, d := range f.Decls {
-			if fn, ok := d.(*ast.FuncDecl); ok {
-				all = append(all, fn)
-			}
-		}
+		all = append(all, f)
 	}
 	return all
 }
@@ -117,68 +127,4 @@ func receiver(fn *ast.FuncDecl) string {
 		return id.Name
 	}
 	return ""
-}
-
-// A method that does nothing but return ErrUnsupported must be listed in the
-// README among what is not there yet, by its name.
-func TestMethodsThatOnlySayUnsupportedAreInTheREADME(t *testing.T) {
-	readme := read(t, "README.md")
-	for _, dir := range []string{"driver", "driver/hostnet"} {
-		for _, fn := range functions(t, dir) {
-			if fn.Name.IsExported() && ast.IsExported(receiver(fn)) && onlyUnsupported(fn) && !strings.Contains(readme, "`"+fn.Name.Name+"`") {
-				t.Errorf("%s: %s.%s only returns ErrUnsupported, and README.md does not say so", dir, receiver(fn), fn.Name.Name)
-			}
-		}
-	}
-}
-
-// onlyUnsupported says whether a function is a single return with
-// ErrUnsupported in it.
-func onlyUnsupported(fn *ast.FuncDecl) bool {
-	if fn.Body == nil || len(fn.Body.List) != 1 {
-		return false
-	}
-	ret, ok := fn.Body.List[0].(*ast.ReturnStmt)
-	if !ok {
-		return false
-	}
-	found := false
-	ast.Inspect(ret, func(n ast.Node) bool {
-		if id, ok := n.(*ast.Ident); ok && id.Name == "ErrUnsupported" {
-			found = true
-		}
-		return true
-	})
-	return found
-}
-
-// Every exported method of the driver's three types names the documented
-// function that it stands for, or says that there is none.
-func TestDriverMethodsNameTheDocumentedFunction(t *testing.T) {
-	// What Go adds to the document, and parts of a value's nature.
-	own := map[string]bool{
-		"Client.Driver": true, "Client.Err": true, "Client.IPConfig": true, "Client.OnIP": true, "Client.AskAssoc": true,
-		"Client.EchoHook": true, "Client.ResolveHook": true, "Client.SocketHook": true, "Socket.RecvHook": true,
-		"Socket.ID": true, "Socket.String": true, "Socket.Valid": true,
-		"Driver.Hook": true, "Driver.Config": true, "Driver.Stats": true, "Driver.Err": true,
-	}
-	n := 0
-	for _, fn := range functions(t, "driver") {
-		name := receiver(fn) + "." + fn.Name.Name
-		switch receiver(fn) {
-		case "Client", "Driver", "Socket":
-		default:
-			continue
-		}
-		if !fn.Name.IsExported() || own[name] {
-			continue
-		}
-		n++
-		if doc := strings.Join(strings.Fields(fn.Doc.Text()), " "); !strings.Contains(doc, "stands for") {
-			t.Errorf("%s: the comment does not say which documented function it stands for", name)
-		}
-	}
-	if n < 40 {
-		t.Errorf("only %d methods were looked at", n)
-	}
 }

@@ -35,8 +35,8 @@
 // 7 TCP and 4 UDP sockets, 1400 bytes a send, unless a device of ours whose
 // profile has more says so (Client.Limits); one receive request outstanding a
 // socket, names of at most 63 characters, 4 resolver requests at a time. IPv4
-// only. Power-saving modes, web provisioning on the Soft-AP, TLS sockets, firmware
-// updates, flash access and the enterprise modes are not part of this version:
+// only. Web provisioning on the Soft-AP, TLS sockets, firmware
+// updates and the enterprise modes are not part of this version:
 // their functions are absent, and a socket configured for TLS is refused with
 // ErrUnsupported.
 //
