@@ -220,28 +220,28 @@ func TestRefusals(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		c      Config
-		server stdtls.Config
+		server *stdtls.Config
 		source Source
 		alert  Alert
 		text   string
 	}{
-		{"trusted", Config{Roots: roots}, stdtls.Config{}, 0, 0, ""},
-		{"no roots", Config{}, stdtls.Config{}, Local, UnknownCA, "the flash holds no root certificates"},
-		{"another root", Config{Roots: []*x509.Certificate{other.cert}}, stdtls.Config{}, Local, UnknownCA, `the roots "CN=another ca"`},
-		{"bypass", Config{Bypass: true}, stdtls.Config{}, 0, 0, ""},
-		{"expired", Config{Roots: roots, Expiry: ExpiryOn}, stdtls.Config{Certificates: []stdtls.Certificate{ca.server(t, expired)}}, Local, CertificateExpired, "expired"},
-		{"expired, unchecked", Config{Roots: roots, Expiry: ExpiryOff}, stdtls.Config{Certificates: []stdtls.Certificate{ca.server(t, expired)}}, 0, 0, ""},
-		{"expired, time unknown", Config{Roots: roots, Expiry: ExpiryIfTime, Clock: unknown}, stdtls.Config{Certificates: []stdtls.Certificate{ca.server(t, expired)}}, 0, 0, ""},
-		{"expired, time known", Config{Roots: roots, Expiry: ExpiryIfTime}, stdtls.Config{Certificates: []stdtls.Certificate{ca.server(t, expired)}}, Local, CertificateExpired, "expired"},
-		{"checked, time unknown", Config{Roots: roots, Expiry: ExpiryOn, Clock: unknown}, stdtls.Config{}, Local, CertificateExpired, "does not know the time"},
-		{"another name", Config{Roots: roots, ServerName: "other.test", CheckName: true}, stdtls.Config{}, Local, BadCertificate, `for "server.test", not for "other.test"`},
-		{"another name, unchecked", Config{Roots: roots, ServerName: "other.test"}, stdtls.Config{}, 0, 0, ""},
-		{"no name to check", Config{Roots: roots, CheckName: true}, stdtls.Config{}, 0, 0, ""},
-		{"version", Config{Roots: roots}, stdtls.Config{MinVersion: stdtls.VersionTLS13}, Remote, ProtocolVersion, "the server offers only other versions, this profile accepts TLS 1.0 to 1.2 with"},
-		{"suites", Config{Roots: roots}, stdtls.Config{CipherSuites: []uint16{stdtls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256}, MaxVersion: stdtls.VersionTLS12}, Remote, HandshakeFailure,
+		{"trusted", Config{Roots: roots}, &stdtls.Config{}, 0, 0, ""},
+		{"no roots", Config{}, &stdtls.Config{}, Local, UnknownCA, "the flash holds no root certificates"},
+		{"another root", Config{Roots: []*x509.Certificate{other.cert}}, &stdtls.Config{}, Local, UnknownCA, `the roots "CN=another ca"`},
+		{"bypass", Config{Bypass: true}, &stdtls.Config{}, 0, 0, ""},
+		{"expired", Config{Roots: roots, Expiry: ExpiryOn}, &stdtls.Config{Certificates: []stdtls.Certificate{ca.server(t, expired)}}, Local, CertificateExpired, "expired"},
+		{"expired, unchecked", Config{Roots: roots, Expiry: ExpiryOff}, &stdtls.Config{Certificates: []stdtls.Certificate{ca.server(t, expired)}}, 0, 0, ""},
+		{"expired, time unknown", Config{Roots: roots, Expiry: ExpiryIfTime, Clock: unknown}, &stdtls.Config{Certificates: []stdtls.Certificate{ca.server(t, expired)}}, 0, 0, ""},
+		{"expired, time known", Config{Roots: roots, Expiry: ExpiryIfTime}, &stdtls.Config{Certificates: []stdtls.Certificate{ca.server(t, expired)}}, Local, CertificateExpired, "expired"},
+		{"checked, time unknown", Config{Roots: roots, Expiry: ExpiryOn, Clock: unknown}, &stdtls.Config{}, Local, CertificateExpired, "does not know the time"},
+		{"another name", Config{Roots: roots, ServerName: "other.test", CheckName: true}, &stdtls.Config{}, Local, BadCertificate, `for "server.test", not for "other.test"`},
+		{"another name, unchecked", Config{Roots: roots, ServerName: "other.test"}, &stdtls.Config{}, 0, 0, ""},
+		{"no name to check", Config{Roots: roots, CheckName: true}, &stdtls.Config{}, 0, 0, ""},
+		{"version", Config{Roots: roots}, &stdtls.Config{MinVersion: stdtls.VersionTLS13}, Remote, ProtocolVersion, "the server offers only other versions, this profile accepts TLS 1.0 to 1.2 with"},
+		{"suites", Config{Roots: roots}, &stdtls.Config{CipherSuites: []uint16{stdtls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256}, MaxVersion: stdtls.VersionTLS12}, Remote, HandshakeFailure,
 			"the server offers only other cipher suites, or other versions, this profile accepts TLS 1.0 to 1.2 with ECDHE-RSA-AES128-GCM-SHA256, ECDHE-ECDSA-AES128-GCM-SHA256"},
-		{"old server", Config{Roots: roots, MinVersion: stdtls.VersionTLS12}, stdtls.Config{MaxVersion: stdtls.VersionTLS11}, Remote, ProtocolVersion, "this profile accepts TLS 1.2 with"},
-		{"protocol", Config{Roots: roots, Protocols: []string{"mqtt"}}, stdtls.Config{NextProtos: []string{"h2"}}, Remote, NoApplicationProtocol, `"mqtt"`},
+		{"old server", Config{Roots: roots, MinVersion: stdtls.VersionTLS12}, &stdtls.Config{MaxVersion: stdtls.VersionTLS11}, Remote, ProtocolVersion, "this profile accepts TLS 1.2 with"},
+		{"protocol", Config{Roots: roots, Protocols: []string{"mqtt"}}, &stdtls.Config{NextProtos: []string{"h2"}}, Remote, NoApplicationProtocol, `"mqtt"`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			a, b := halves(1000)
@@ -249,7 +249,7 @@ func TestRefusals(t *testing.T) {
 				tc.server.Certificates = []stdtls.Certificate{ca.server(t, nil)}
 			}
 			tc.c.Suites = modern
-			p := serverPeer(b, &tc.server)
+			p := serverPeer(b, tc.server)
 			s := Client(a, now, tc.c)
 			defer s.Stop()
 			defer p.Stop()
