@@ -265,7 +265,7 @@ func (s Socket) receive(op hif.Op, p []byte, n int, timeout time.Duration) error
 	if err != nil { // not marked pending: the next call asks again
 		return sockSend(err, ErrBufferFull)
 	}
-	r.recv.pending, r.recv.from, r.recv.buf = true, op == hif.OpRecvFrom, p
+	r.recv.pending, r.recv.from, r.recv.most, r.recv.buf = true, op == hif.OpRecvFrom, n, p
 	return nil
 }
 

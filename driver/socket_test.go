@@ -756,3 +756,25 @@ func TestSocketHook(t *testing.T) {
 }
 
 var addrPort0 = addrPortZero()
+
+// A device that sends more than was asked for must not run over what the layer
+// above has room for.
+func TestHookGetsNoMoreThanItAskedFor(t *testing.T) {
+	b := newBench(t)
+	for _, typ := range []driver.SockType{driver.Stream, driver.Datagram} {
+		var got []driver.Event
+		s, err := b.c.SocketHook(typ, driver.Plain, func(_ driver.Socket, e driver.Event) { got = append(got, e) })
+		check(t, err)
+		check(t, s.RecvHook(100, 0))
+		op := b.take()[0].op
+		b.tell(op, hif.RecvReply{Sock: int8(s.ID()), Session: 0, Status: 101, Data: make([]byte, 101)})
+		if len(got) != 1 || len(got[0].Data) > 100 {
+			t.Fatalf("%v: %d events, %d bytes", typ, len(got), len(got[0].Data))
+		}
+		if typ == driver.Stream { // bytes of a stream are lost: it cannot go on
+			wantErr(t, "stream", got[0].Err, driver.ErrConnAborted)
+		} else if got[0].Err != nil || len(got[0].Data) != 100 {
+			t.Error("a datagram is cut:", len(got[0].Data), got[0].Err)
+		}
+	}
+}

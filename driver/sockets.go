@@ -91,6 +91,7 @@ type sockRec struct {
 type recvRec struct {
 	pending bool
 	from    bool   // RECVFROM
+	most    int    // bytes asked for
 	buf     []byte // the application's; nil with a hook
 	held    []byte // TCP: bytes that did not fit into a replaced buffer
 }

@@ -181,8 +181,11 @@ func (d *Driver) handleReceived(op hif.Op, m hif.RecvReply) {
 	case int(m.Status) != len(m.Data): // cut off on the way: bytes are lost
 		d.stats.Short++
 		ev.Err = ErrConnAborted
-	case r.hook != nil && p == nil:
-		ev.Data = m.Data
+	case p == nil && stream && len(m.Data) > r.recv.most: // the layer above has no room for the rest
+		d.stats.Short++
+		ev.Err = ErrConnAborted
+	case p == nil:
+		ev.Data = m.Data[:min(len(m.Data), r.recv.most)]
 	default:
 		n := copy(p, m.Data)
 		ev.Data = p[:n]
