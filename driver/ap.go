@@ -139,7 +139,16 @@ func (c *Client) StartAP(bss BSS, auth Auth, fn func(ConnEvent)) error {
 	if err != nil {
 		return err
 	}
-	defer d.unlock()
+	err = d.startAP(bss, auth, fn)
+	d.unlock()
+	if err == nil { // for those who wait for the link
+		d.changed()
+	}
+	return err
+}
+
+// startAP is StartAP. Lock held.
+func (d *Driver) startAP(bss BSS, auth Auth, fn func(ConnEvent)) error {
 	m, err := apConfig(bss, auth)
 	if err != nil {
 		return err
@@ -226,8 +235,7 @@ func (c *Client) StopAP() error {
 	}
 	d.unlock()
 	if err == nil { // there are callbacks and hooks to run
-		d.signal()
-		d.wake()
+		d.changed()
 	}
 	return err
 }

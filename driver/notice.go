@@ -7,7 +7,7 @@ type NoticeKind uint8
 
 // The kinds, with the fields of Notice that they use.
 const (
-	NoticeState      NoticeKind = iota + 1 // the driver or the client opened, closed or failed
+	NoticeState      NoticeKind = iota + 1 // the driver or the client opened, closed or failed; the Soft-AP started or ended
 	NoticeConn                             // Conn: what the callback of Connect is told; N 1: another attempt still runs
 	NoticeIP                               // IP: what the callback of OnIP is told
 	NoticeScanDone                         // N results, or Err

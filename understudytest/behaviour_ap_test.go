@@ -702,6 +702,21 @@ func TestNetAsAnAccessPoint(t *testing.T) {
 	})
 }
 
+// Who waits for the link does not wait for a station.
+func TestWaitLinkEndsWithStartAP(t *testing.T) {
+	behaveWith(t, understudytest.Config{}, func(r *rig) {
+		var failed error
+		r.Go(func() {
+			failed = r.Net.WaitLink(context.Background())
+			r.tell(none, "waited")
+		})
+		r.quiet(time.Minute, "there is no link")
+		r.startAP(driver.OpenAuth)
+		want[string](r, none)
+		r.ok("WaitLink", failed)
+	})
+}
+
 // As a station, an access point asks the DNS server that it was given, which may
 // be a station's.
 func TestNamesAsAnAccessPoint(t *testing.T) {
