@@ -518,3 +518,19 @@ func TestTorture(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestTortureAgain plays seeds that failed once, with what they showed.
+func TestTortureAgain(t *testing.T) {
+	for _, c := range []struct {
+		seed uint64
+		was  string
+	}{
+		{227, "a black hole was not seen behind a short last segment"},
+		{9097, "what was lost again after a timeout waited for the next one (RFC 6582, 4.1)"},
+		{54910, "both ends probed at once, one of them behind its FIN"},
+	} {
+		if _, err := runTorture(c.seed, false); err != nil {
+			t.Errorf("seed %d, %s: %v", c.seed, c.was, err)
+		}
+	}
+}

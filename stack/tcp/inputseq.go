@@ -55,13 +55,15 @@ func (c *Conn) ackOfProber(now Instant, seg *wire.TCP) Change {
 	if seg.Seq != c.rcv.nxt-1 || seg.Flags&^wire.PSH != wire.ACK || !c.state.synchronized() || seg.Opt.TS != c.has(flagTS) {
 		return 0
 	}
-	if wire.SeqLEQ(seg.Ack, c.snd.una) || wire.SeqGT(seg.Ack, c.snd.nxt) || wire.SeqGT(seg.Ack, c.end()) {
+	s := *seg
+	s.Ack = wire.SeqMin(seg.Ack, c.end()) // that of our FIN counts when numbers agree again
+	if wire.SeqLEQ(s.Ack, c.snd.una) || wire.SeqGT(seg.Ack, c.snd.nxt) {
 		return 0
 	}
 	c.onHeard(now)
 	c.snd.wnd = uint32(seg.Wnd) << c.sndScale
 	c.snd.maxWnd = max(c.snd.maxWnd, c.snd.wnd)
-	return c.newAck(now, seg)
+	return c.newAck(now, &s)
 }
 
 // checkTimestamp drops a segment without the timestamp that it must have (RFC 7323, 3.2) and
