@@ -3,6 +3,7 @@ package understudytest_test
 // TLS sockets beyond the numbered behaviours of section 5.6.
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -18,6 +19,7 @@ import (
 	"github.com/understudy-net/understudy/device"
 	devicetls "github.com/understudy-net/understudy/device/tls"
 	"github.com/understudy-net/understudy/driver"
+	"github.com/understudy-net/understudy/driver/hostnet"
 	"github.com/understudy-net/understudy/understudytest"
 )
 
@@ -381,4 +383,74 @@ func TestTLSVersions(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Blocking calls: hostnet's DialTLS, Secure and ListenTLS.
+func TestTLSOfNet(t *testing.T) {
+	withTLS(t, device.Profile{}, func(r *rig) {
+		ctx := context.Background()
+		srv := r.serveTLS(&tls.Config{NextProtos: []string{"http/1.1"}})
+		c, err := r.Net.DialTLS(ctx, "tcp", tlsName+":443", hostnet.TLSOptions{NextProtos: []string{"h2", "http/1.1"}})
+		r.ok("DialTLS", err)
+		if srv.hello.ServerName != tlsName {
+			r.fatalf("the hello has the name %q", srv.hello.ServerName)
+		}
+		if p, err := r.Net.NegotiatedProtocol(c); p != "http/1.1" || err != nil {
+			r.fatalf("protocol %q, %v", p, err)
+		}
+		data := pattern(100_000)
+		r.Go(func() { c.Write(data) })
+		got := make([]byte, len(data))
+		if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, data) {
+			r.fatalf("100 kB there and back: %v", err)
+		}
+		r.ok("Close", c.Close())
+
+		// A name that the certificate is not for.
+		_, err = r.Net.DialTLS(ctx, "tcp", srv.at.String(), hostnet.TLSOptions{ServerName: "another.test"})
+		var alert *driver.TLSAlert
+		if !errors.As(err, &alert) || alert.Source != driver.SourceLocal || alert.Alert != 42 {
+			r.fatalf("another name: %v", err)
+		}
+		c, err = r.Net.DialTLS(ctx, "tcp", srv.at.String(), hostnet.TLSOptions{ServerName: "another.test", AnyName: true})
+		r.ok("any name", err)
+		r.ok("Close", c.Close())
+		if _, err = r.Net.DialTLS(ctx, "udp", srv.at.String(), hostnet.TLSOptions{}); err == nil {
+			r.fatalf("TLS over UDP")
+		}
+
+		// In clear first.
+		c, err = r.Net.DialTLS(ctx, "tcp", srv.at.String(), hostnet.TLSOptions{ServerName: tlsName, Later: true})
+		r.ok("Later", err)
+		r.ok("Secure", r.Net.Secure(ctx, c))
+		_, err = c.Write([]byte("hello"))
+		r.ok("Write", err)
+		if _, err := io.ReadFull(c, got[:5]); string(got[:5]) != "hello" || err != nil {
+			r.fatalf("%q, %v", got[:5], err)
+		}
+		if err := r.Net.Secure(ctx, c); !errors.Is(err, driver.ErrSockArg) {
+			r.fatalf("Secure twice: %v", err)
+		}
+		r.ok("Close", c.Close())
+
+		l, err := r.Net.ListenTLS(ctx, "tcp", ":8443")
+		r.ok("ListenTLS", err)
+		h := r.AddHost("client.test")
+		r.Go(func() {
+			conn, err := h.Dial(ctx, "tcp", r.at(8443).String())
+			if err != nil {
+				return
+			}
+			c := tls.Client(conn, r.trusting(&tls.Config{}))
+			io.WriteString(c, "hello device")
+			c.Close()
+		})
+		c, err = l.Accept()
+		r.ok("Accept", err)
+		if b, err := io.ReadAll(c); string(b) != "hello device" || err != nil {
+			r.fatalf("%q, %v", b, err)
+		}
+		r.ok("Close", c.Close())
+		r.ok("Close", l.Close())
+	})
 }

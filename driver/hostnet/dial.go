@@ -45,19 +45,30 @@ func (n *Net) DialFrom(ctx context.Context, local netip.AddrPort, network, addre
 }
 
 func (n *Net) dialTCP(ctx context.Context, local, remote netip.AddrPort) (*sock.Conn, error) {
+	return n.dialStream(ctx, local, remote, nil)
+}
+
+// dialStream connects a stream socket: a plain one without o.
+func (n *Net) dialStream(ctx context.Context, local, remote netip.AddrPort, o *TLSOptions) (*sock.Conn, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	c, err := n.usable(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s, err := c.SocketHook(driver.Stream, driver.Plain, n.socketEvent)
+	s, err := c.SocketHook(driver.Stream, o.config(), n.socketEvent)
 	if err != nil {
 		return nil, closedErr(err)
 	}
 	st := &stream{n: n, s: s, local: local, remote: remote}
 	n.register(s, st)
-	if err := st.open(ctx); err != nil {
+	if o != nil {
+		st.protos = o.NextProtos
+	}
+	if err = closedErr(o.apply(s)); err == nil {
+		err = st.open(ctx)
+	}
+	if err != nil {
 		_ = n.release(s)
 		return nil, linkErr(c, err)
 	}

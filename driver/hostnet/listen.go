@@ -18,6 +18,11 @@ const bindTries = 8
 // 0 lets the Net choose one. The listener is a *sock.Listener. Accepted
 // connections take a TCP socket each, of the 7 that there are.
 func (n *Net) Listen(ctx context.Context, network, address string) (net.Listener, error) {
+	return n.listenConfig(ctx, network, address, nil)
+}
+
+// listenConfig is Listen, with TLS if o is not nil.
+func (n *Net) listenConfig(ctx context.Context, network, address string, o *TLSOptions) (net.Listener, error) {
 	t, err := parse(ctx, network, address)
 	if err == nil && t.network != "tcp" {
 		err = net.UnknownNetworkError(network)
@@ -29,26 +34,30 @@ func (n *Net) Listen(ctx context.Context, network, address string) (net.Listener
 	if err != nil {
 		return nil, opError("listen", network, nil, err)
 	}
-	l, err := n.listen(ctx, at)
+	l, err := n.listen(ctx, at, o)
 	if err != nil {
 		return nil, opError("listen", network, netAddr("tcp", at), err)
 	}
 	return l, nil
 }
 
-func (n *Net) listen(ctx context.Context, at netip.AddrPort) (*sock.Listener, error) {
+func (n *Net) listen(ctx context.Context, at netip.AddrPort, o *TLSOptions) (*sock.Listener, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	c, err := n.usable(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s, err := c.SocketHook(driver.Stream, driver.Plain, n.socketEvent)
+	s, err := c.SocketHook(driver.Stream, o.config(), n.socketEvent)
 	if err != nil {
 		return nil, closedErr(err)
 	}
 	a := &acceptor{n: n, s: s}
 	n.register(s, a)
+	if err := o.apply(s); err != nil {
+		_ = n.release(s)
+		return nil, closedErr(err)
+	}
 	a.at, err = n.bind(at, func(at netip.AddrPort) error { return a.request(ctx, s.Bind(at)) })
 	if err == nil {
 		err = a.request(ctx, s.Listen(0))

@@ -16,6 +16,7 @@ type stream struct {
 	s             driver.Socket
 	conn          *sock.Conn // nil until the connection stands
 	local, remote netip.AddrPort
+	protos        []string // that ALPN offers
 
 	q    sock.Waiters // who dials
 	done bool         // the request that q waits for was answered
@@ -121,7 +122,7 @@ func (st *stream) Close(time.Time) error {
 
 func (st *stream) event(now time.Time, ev driver.Event) {
 	switch ev.Kind {
-	case driver.KindBind, driver.KindConnect:
+	case driver.KindBind, driver.KindConnect, driver.KindSecure:
 		st.answer(ev.Err)
 	case driver.KindRecv:
 		st.received(ev)
