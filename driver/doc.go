@@ -35,10 +35,13 @@
 // 7 TCP and 4 UDP sockets, 1400 bytes a send, unless a device of ours whose
 // profile has more says so (Client.Limits); one receive request outstanding a
 // socket, names of at most 63 characters, 4 resolver requests at a time. IPv4
-// only. Web provisioning on the Soft-AP, TLS sockets, firmware
-// updates and the enterprise modes are not part of this version:
-// their functions are absent, and a socket configured for TLS is refused with
-// ErrUnsupported.
+// only. Web provisioning on the Soft-AP, firmware updates and the enterprise
+// modes are not part of this version: their functions are absent.
+//
+// TLS sockets are secured by the device: its versions, its cipher suites
+// (SetCiphers), the root certificates in its flash. 4 of the TCP sockets can be
+// one, and the device shakes hands with one peer at a time. The host may also do
+// TLS itself, over a plain socket, with crypto/tls on hostnet's conns.
 //
 // The behaviour is that of the driver document with its "ours" variants, see
 // spec/driver-api.md; numbers such as SOC-10 in comments and tests are of its

@@ -9,6 +9,9 @@
 //	err := n.Join(ctx, driver.BSS{SSID: "cafe"}, driver.WPA("secret passphrase"))
 //	c, err := n.DialContext(ctx, "tcp", "example.com:80")
 //
+// For TLS there are two ways: tls.Client of crypto/tls over such a conn, on the
+// host; and DialTLS and ListenTLS, on the device.
+//
 // After driver.Client.StartAP the controller is an access point: the same calls
 // serve its stations and reach them, WaitLink returns at once, and StopAP ends
 // connections and listeners.
