@@ -38,9 +38,16 @@
 // DHCP server, until DISABLE_AP; the sockets are the same. One excludes the other: requests of the other mode have no
 // effect, are counted in Counters.WrongMode, and answered where a host waits. Profile.SoftAP has the limits.
 //
+// # TLS
+//
+// TLS sockets are crypto/tls's, within what the profile says: winc1500-19.7.7 has TLS 1.0 to 1.2, RSA keys up to 2048 bits, 4
+// TLS sockets and one handshake at a time; unlimited has TLS 1.3 besides, and no such limits. Root certificates, and the key
+// of a server, lie in the flash: tls.SetRoots and tls.SetIdentity of package device/tls put them there. Why a handshake
+// failed is in Snapshot and an event of the trace, in words.
+//
 // # What it does not have yet
 //
-// Provisioning, TLS sockets, the updater, WPS, P2P, monitor and Ethernet bypass mode, roaming.
+// Provisioning, the updater, WPS, P2P, monitor and Ethernet bypass mode, roaming.
 // Requests for them are counted in Counters.Unsupported; where a host waits for an answer it gets the one that says no.
 // Radio tuning and power-save settings are accepted and have no effect.
 package device
