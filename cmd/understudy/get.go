@@ -55,6 +55,7 @@ func loopback(host string) bool {
 func (h *host) get(ctx context.Context, std stdio, p printer, url, output string) error {
 	client := &http.Client{Transport: &http.Transport{
 		DialContext:           h.DialContext,
+		TLSHandshakeTimeout:   h.o.timeout,
 		ResponseHeaderTimeout: h.o.timeout,
 		DisableCompression:    true,
 	}}

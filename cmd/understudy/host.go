@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/understudy-net/understudy/board"
 	"github.com/understudy-net/understudy/bus"
@@ -21,18 +22,30 @@ import (
 type host struct {
 	*hostnet.Net
 	o       *options
-	machine *machine  // nil with --bus
-	bus     io.Closer // with --bus
+	machine *machine // nil with --bus
 	trace   *trace
 	driver  *driver.Driver
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
+
+	closeBus func() error // with --bus; the second call does nothing
+	calm     func() bool  // ends the wait for Ctrl-C
 }
+
+// busPatience is how long a bus may hold up the end of a verb.
+const busPatience = 5 * time.Second
+
+// hurry lets the verb end though the other end of its bus is silent: who waits
+// there holds locks that Close needs, and hears of no context.
+func (h *host) hurry() { time.AfterFunc(busPatience, func() { h.closeBus() }) }
 
 // openHost boots a controller. Close the host at the end.
 func openHost(ctx context.Context, o *options, log io.Writer) (*host, error) {
 	h := &host{o: o}
 	port, err := h.openBus(ctx, log)
+	if h.closeBus != nil {
+		h.calm = context.AfterFunc(ctx, h.hurry)
+	}
 	if err == nil {
 		port, h.trace, err = startTrace(o.trace, port)
 	}
@@ -66,7 +79,7 @@ func (h *host) openBus(ctx context.Context, log io.Writer) (bus.Port, error) {
 		if err != nil {
 			return nil, err
 		}
-		h.bus = p
+		h.closeBus = sync.OnceValue(p.Close)
 		return p, nil
 	}
 	network, addr, err := busAddr(h.o.bus)
@@ -82,7 +95,7 @@ func (h *host) openBus(ctx context.Context, log io.Writer) (bus.Port, error) {
 	case err != nil:
 		return nil, fmt.Errorf("bus %s: %w", h.o.bus, err)
 	}
-	h.bus = c
+	h.closeBus = sync.OnceValue(c.Close)
 	return c, nil
 }
 
@@ -128,14 +141,17 @@ func (h *host) explain(err error) error {
 
 // Close ends the driver, the bus and the machine, in this order.
 func (h *host) Close() error {
+	if h.closeBus != nil && h.calm() {
+		h.hurry()
+	}
 	if h.driver != nil {
 		h.driver.Close()
 		h.cancel()
 		h.wg.Wait()
 	}
 	var err error
-	if h.bus != nil {
-		err = h.bus.Close()
+	if h.closeBus != nil {
+		err = h.closeBus()
 	}
 	if h.machine != nil {
 		err = errors.Join(err, h.machine.Close())
