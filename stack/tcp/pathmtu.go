@@ -9,11 +9,12 @@ import (
 // Path MTU discovery: by the reports of routers (RFC 1191), and where those are missing by what
 // arrives (RFC 4821).
 const (
-	minPathMTU   = 552              // what is less is fragmented by whoever wants it so (PMTU-1)
-	blackHoleMSS = 1240             // the first step down, without a report: the MTU is 1280 in many tunnels
-	raiseAfter   = 10 * time.Minute // when a larger size may be tried again (RFC 1191, 6.3; PMTU-2)
-	raiseSoon    = 10 * time.Second // the same after a step down that no router asked for
-	probeAhead   = 4                // segments of data that a probe wants behind it, so that its loss is seen soon
+	minPathMTU     = 552              // what is less is fragmented by whoever wants it so (PMTU-1)
+	blackHoleMSS   = 1240             // the first step down, without a report: the MTU is 1280 in many tunnels
+	blackHoleTries = 2                // timeouts of a segment that make the path suspect
+	raiseAfter     = 10 * time.Minute // when a larger size may be tried again (RFC 1191, 6.3; PMTU-2)
+	raiseSoon      = 10 * time.Second // the same after a step down that no router asked for
+	probeAhead     = 4                // segments of data that a probe wants behind it, so that its loss is seen soon
 )
 
 // pathMTU is made when the path turns out to take less than both ends do.
@@ -60,7 +61,7 @@ func (c *Conn) checkBlackHole(now Instant) {
 	if p := c.path; p != nil && p.probing {
 		c.probeLost(now)
 	}
-	if c.tries < r1 || !c.state.sends() {
+	if c.tries < blackHoleTries || !c.state.sends() {
 		return
 	}
 	size := min(c.flight(), c.snd.wnd, c.segMSS())
