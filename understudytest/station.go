@@ -3,6 +3,7 @@ package understudytest
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"time"
 
@@ -102,7 +103,7 @@ func (s *Station) wait(ends ...wifi.EventKind) (wifi.Event, error) {
 			}
 		}
 		if s.b.World.Closed() {
-			return wifi.Event{}, context.Canceled
+			return wifi.Event{}, net.ErrClosed
 		}
 		s.b.World.Wait(&s.q, time.Time{})
 	}
