@@ -12,7 +12,8 @@ type StationCounters struct {
 	Echo      uint64 // dropped: our own broadcast, repeated by the access point
 	Malformed uint64 // dropped: management messages that do not parse
 
-	BeaconsLost uint64 // joins that ended because nothing was heard
+	BeaconsLost uint64 // access points that were not heard any more
+	Roamed      uint64 // moves to another access point of the network
 	EventsLost  uint64 // events that nobody read
 
 	EAPOL EAPOLCounters

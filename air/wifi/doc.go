@@ -21,6 +21,6 @@
 // within 4 s, a handshake that does not end within 10 s, beacons that stop within 2.5 s.
 //
 // Limits: data on the air is not encrypted; no WEP, WPA, WPA3 or 802.1X ([ErrUnsupported]); group keys are made at Start and not
-// renewed; no roaming, power save or management frame protection, so whoever can send on the air can send a station away,
+// renewed; no power save or management frame protection, so whoever can send on the air can send a station away,
 // as in WPA2 without that protection. Management messages have a form of our own; see [Management].
 package wifi

@@ -16,9 +16,10 @@ const (
 	EventJoined                          // associated, keys in place: Send works
 	EventJoinFailed                      // Reason says why
 	EventLeft                            // was joined and is no longer; Reason says why
+	EventRoamed                          // joined with another access point of the network, Network; see SetRoaming
 )
 
-// String prints "scan done", "joined", "join failed" or "left".
+// String prints "scan done", "joined", "join failed", "left" or "roamed".
 func (k EventKind) String() string {
 	switch k {
 	case EventScanDone:
@@ -29,6 +30,8 @@ func (k EventKind) String() string {
 		return "join failed"
 	case EventLeft:
 		return "left"
+	case EventRoamed:
+		return "roamed"
 	}
 	return fmt.Sprintf("event(%d)", uint8(k))
 }
@@ -88,7 +91,7 @@ func (e Event) String() string {
 	switch e.Kind {
 	case EventScanDone:
 		return e.Kind.String()
-	case EventJoined:
+	case EventJoined, EventRoamed:
 		return fmt.Sprintf("%v %v", e.Kind, e.Network)
 	}
 	s := fmt.Sprintf("%v %q: %v", e.Kind, e.Network.SSID, e.Reason)

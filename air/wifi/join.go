@@ -49,6 +49,10 @@ type attempt struct {
 	tries    int       // of the request of this step
 	restarts int       // of authentication
 	next     time.Time // repetition or time-out; zero while finding
+
+	roam   Event // not zero: it is to find another access point of our network, and what has happened if it does not
+	sought bool  // with a search of its own
+	avoid  wire.MAC
 }
 
 // Join joins a network and ends with EventJoined or EventJoinFailed: within seconds, whatever the other side does. A
@@ -109,14 +113,16 @@ func passphraseFits(s string) bool { return len(s) >= 8 && len(s) <= 64 }
 
 // searched goes on when the search of the channels has ended.
 func (s *Station) searched(now time.Time) {
+	if s.state == StateJoined {
+		s.scouted(now)
+		return
+	}
 	if s.state != StateFinding {
 		return
 	}
-	for _, n := range s.find.results {
-		if n.Security == s.attempt.p.Security {
-			s.connect(now, n)
-			return
-		}
+	if n, ok := s.choose(s.attempt.p, s.attempt.avoid); ok {
+		s.connect(now, n)
+		return
 	}
 	if len(s.find.results) > 0 {
 		s.fail(now, Event{Reason: ReasonSecurityMismatch, Network: s.find.results[0]})
@@ -247,7 +253,7 @@ func (s *Station) dismissed(now time.Time, code ReasonCode) {
 			s.fail(now, Event{Reason: ReasonAuthenticationFailed, Code: code})
 		}
 	case StateJoined:
-		s.left(now, ReasonDeauthenticated, code)
+		s.lost(now, ReasonDeauthenticated, code)
 	}
 	// While authenticating it says nothing new: it answers something older.
 }
@@ -263,6 +269,10 @@ func (s *Station) restart(now time.Time, e Event) {
 
 // fail ends an attempt.
 func (s *Station) fail(now time.Time, e Event) {
+	if s.attempt.roam.Kind != 0 {
+		s.roamFailed(now, e)
+		return
+	}
 	e.Kind = EventJoinFailed
 	if e.Network.BSSID.IsZero() {
 		e.Network = s.network
@@ -280,7 +290,7 @@ func (s *Station) reset() {
 	s.attempt, s.network, s.keys, s.member = attempt{}, Network{}, supplicant{}, membership{}
 }
 
-// Leave leaves the network (EventLeft, ReasonLocal), or ends an attempt to join one (EventJoinFailed, ReasonLocal).
+// Leave leaves the network (EventLeft, ReasonLocal; also while it roams), or ends an attempt to join one (EventJoinFailed, ReasonLocal).
 // Otherwise it does nothing; it does not end a scan.
 func (s *Station) Leave(now time.Time) {
 	switch s.state {

@@ -21,10 +21,12 @@ type membership struct {
 	keepAlive time.Time // when to look at sent
 	patience  time.Duration
 	rssi      int8
+	params    JoinParams // that led here, for roaming
 }
 
 func (s *Station) joined(now time.Time) {
 	s.state = StateJoined
+	a := s.attempt
 	s.attempt = attempt{}
 	patience := max(s.cfg.BeaconTimeout, 10*time.Duration(min(s.network.interval, 1000))*timeUnit)
 	s.member = membership{
@@ -33,8 +35,14 @@ func (s *Station) joined(now time.Time) {
 		keepAlive: now.Add(keepAliveAfter),
 		patience:  patience,
 		rssi:      s.network.RSSI,
+		params:    a.p,
 	}
-	s.emit(now, Event{Kind: EventJoined, Network: s.network})
+	e := Event{Kind: EventJoined, Network: s.network}
+	if a.roam.Kind != 0 {
+		e.Kind = EventRoamed
+		s.counts.Roamed++
+	}
+	s.emit(now, e)
 }
 
 // left ends the membership.
@@ -48,10 +56,11 @@ func (s *Station) left(now time.Time, why Reason, code ReasonCode) {
 func (s *Station) checkBeacons(now time.Time) {
 	if at := s.member.heard.Add(s.member.patience); at.After(now) {
 		s.member.check = at
+		s.scout(now)
 		return
 	}
 	s.counts.BeaconsLost++
-	s.left(now, ReasonBeaconLost, 0)
+	s.lost(now, ReasonBeaconLost, 0)
 }
 
 // keepAlive shows the access point that we are still here, when nothing else did: so it finds out about stations that

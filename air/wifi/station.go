@@ -88,6 +88,7 @@ type Station struct {
 	results []Network // of the last Scan
 	find    scanner   // of Join
 
+	roaming bool
 	attempt attempt    // from finding to handshake
 	network Network    // from authenticating on
 	keys    supplicant // from handshake on
