@@ -57,6 +57,19 @@ func (s *Stack) UseDHCP(now time.Time, c DHCPConfig) error {
 	return nil
 }
 
+// RebindDHCP asks any server of the network whether the lease in use still holds, as after a move to another access point;
+// see [dhcp.Client.Rebind]. The answer is Configured, or AddressLost. Without a lease it does nothing and reports false.
+func (s *Stack) RebindDHCP(now time.Time) bool {
+	if s.client == nil {
+		return false
+	}
+	s.at(now)
+	ok := s.client.m.Rebind(now)
+	s.pumpDHCP(now)
+	s.touch()
+	return ok
+}
+
 // StopDHCP ends what UseDHCP began. With release the lease is given back, and its address is no
 // longer ours; without, the address of a lease is forgotten in silence.
 func (s *Stack) StopDHCP(now time.Time, release bool) {

@@ -79,6 +79,8 @@ type Client struct {
 	from  netip.Addr // server identifier of the offer taken
 	sent  time.Time  // when the request that may win a lease was first sent
 	naks  int        // in a row
+	// moved is set while the first requests of Rebind are out.
+	moved bool
 	// failed is set once the owner was told that nobody answers.
 	failed bool
 	lease  Lease // in BOUND, RENEWING and REBINDING
@@ -159,6 +161,18 @@ func (c *Client) Reboot(now time.Time, addr netip.Addr) {
 	c.transmit(now)
 }
 
+// Rebind asks at once, and of any server, whether the lease that is held still holds: the client may have moved to another
+// part of the network, or to another one. The address stays in use meanwhile. The first requests are repeated as those of a
+// new client are, later ones as in REBINDING, which this is. Without a lease it does nothing and reports false.
+func (c *Client) Rebind(now time.Time) bool {
+	if !c.hasLease() {
+		return false
+	}
+	c.since, c.state, c.tries, c.moved = now, StateRebinding, 0, true
+	c.transmit(now)
+	return true
+}
+
 // Stop forgets all, without a message or an event: the link is gone.
 func (c *Client) Stop(now time.Time) {
 	c.forget()
@@ -196,7 +210,7 @@ func (c *Client) sayGoodbye(now time.Time, m *Message, to netip.Addr) {
 // forget drops lease, timers and what was to be sent, but for a farewell.
 func (c *Client) forget() {
 	c.state, c.lease, c.timer, c.send = StateStopped, Lease{}, time.Time{}, false
-	c.asked, c.from, c.naks, c.failed = netip.Addr{}, netip.Addr{}, 0, false
+	c.asked, c.from, c.naks, c.failed, c.moved = netip.Addr{}, netip.Addr{}, 0, false, false
 	c.events = nil
 }
 

@@ -70,6 +70,7 @@ func (c *Client) onAck(now time.Time, m *Message) {
 		return
 	}
 	c.state, c.tries, c.naks, c.failed, c.send = StateBound, 0, 0, false, false
+	c.moved = false
 	c.lease = l
 	c.timer = l.T1
 	kind := EventBound

@@ -1,6 +1,7 @@
 package dhcp
 
 import (
+	"math"
 	"net/netip"
 	"time"
 )
@@ -45,12 +46,15 @@ func (c *Client) fire(now time.Time) {
 		}
 		c.transmit(now)
 	case StateRebinding:
-		if !now.Before(c.lease.Expiry) {
+		switch end := c.lease.Expiry; {
+		case end.IsZero() && c.tries >= requests: // of Rebind, which nobody has answered: it holds for ever
+			c.state, c.timer, c.moved = StateBound, time.Time{}, false
+		case !end.IsZero() && !now.Before(end):
 			c.lose(now, ErrExpired)
 			c.init(now, 0)
-			return
+		default:
+			c.transmit(now)
 		}
-		c.transmit(now)
 	default:
 		c.timer = time.Time{}
 	}
@@ -90,7 +94,11 @@ func (c *Client) transmit(now time.Time) {
 		// Each message is a transaction of its own, so an answer tells which one it is to, and the lease
 		// counts from there.
 		c.xid, c.sent = c.rand.Uint32(), now
-		c.timer = now.Add(c.untilNextRenewal(now))
+		wait := c.untilNextRenewal(now)
+		if c.moved = c.moved && c.tries <= requests; c.moved {
+			wait = min(wait, c.jitter(c.backoff()))
+		}
+		c.timer = now.Add(wait)
 	default:
 		if c.tries == 1 {
 			c.sent = now // the earliest request that may win: the safe one (4.4.1)
@@ -125,6 +133,9 @@ func (c *Client) untilNextRenewal(now time.Time) time.Duration {
 	end := c.lease.T2
 	if c.state == StateRebinding {
 		end = c.lease.Expiry
+	}
+	if end.IsZero() {
+		return math.MaxInt64
 	}
 	left := end.Sub(now)
 	return max(min(max(left/2, minRenewRetry), left), 0)
