@@ -32,9 +32,11 @@ type firmware struct {
 	ip      ipConfig
 	scan    scanState
 	clock   clock
-	sntp    timeSync
-	dns     []*lookup
-	pings   []*echo
+
+	renewAfterRoam bool
+	sntp           timeSync
+	dns            []*lookup
+	pings          []*echo
 
 	handshakes []handshake  // connections to listeners that have no id yet
 	lingering  []*lingering // connections that the host has closed and that still have data to deliver

@@ -104,6 +104,8 @@ func (f *firmware) stationEvent(now time.Time, e wifi.Event) {
 		f.joined(now, e.Network)
 	case e.Kind == wifi.EventJoinFailed && f.link.state == linkJoining:
 		f.joinFailed(now, connError(e.Reason))
+	case e.Kind == wifi.EventRoamed && f.link.state == linkJoined:
+		f.roamed(now, e.Network)
 	case e.Kind == wifi.EventLeft && f.link.state == linkJoined:
 		f.linkDown(now, hif.ConnOK)
 	}

@@ -196,12 +196,24 @@ func (b *Bench) build() error {
 	return b.buildDevice()
 }
 
-func (b *Bench) buildAP(now time.Time) error {
+func (b *Bench) buildAP(now time.Time) (err error) {
+	b.AP, b.apSlot, err = b.newAP(now, BSSID, Channel)
+	return err
+}
+
+// newAP makes an access point of the network and starts it. Lock held.
+func (b *Bench) newAP(now time.Time, bssid wire.MAC, channel uint8) (*wifi.AccessPoint, *world.Slot, error) {
+	var slot *world.Slot
+	bridge := b.lan.newBridge()
 	c := wifi.APConfig{
-		Air: b.Air, MAC: BSSID, Rand: b.rand(), SSID: SSID, Channel: Channel,
+		Air: b.Air, MAC: bssid, Rand: b.rand(), SSID: SSID, Channel: channel,
 		Passphrase: b.c.Passphrase, PMKs: &pmks,
-		Output: b.lan.toCable,
-		Touch:  func() { b.apSlot.Touch() },
+		Output: bridge.toCable,
+		Touch: func() {
+			if slot != nil {
+				slot.Touch()
+			}
+		},
 	}
 	if c.Passphrase == "" && !b.c.Open {
 		c.Passphrase = Passphrase
@@ -210,12 +222,46 @@ func (b *Bench) buildAP(now time.Time) error {
 	ap, err := wifi.NewAccessPoint(c)
 	pmksLock.Unlock()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	b.AP, b.lan.ap = ap, ap
-	b.apSlot = b.World.Add(ap)
+	bridge.ap = ap
+	slot = b.World.Add(ap)
 	ap.Start(now)
-	return nil
+	return ap, slot, nil
+}
+
+// AddAP puts up one more access point of the network, on the same cable, so that
+// the device can roam: see driver.Client.SetRoaming, and SetSignal. It is a machine
+// as AP is. It panics when bssid or channel make no sense, which are mistakes of
+// the test.
+func (b *Bench) AddAP(bssid wire.MAC, channel uint8) *wifi.AccessPoint {
+	now := b.World.Lock()
+	defer b.World.Unlock()
+	ap, _, err := b.newAP(now, bssid, channel)
+	if err != nil {
+		panic("understudytest: AddAP: " + err.Error())
+	}
+	return ap
+}
+
+// SetSignal sets how strongly, in dBm, the device and an access point hear each
+// other. It panics unless dBm is negative.
+func (b *Bench) SetSignal(bssid wire.MAC, dBm int8) {
+	l := air.Link{RSSI: dBm}
+	if dBm >= 0 {
+		panic(fmt.Sprintf("understudytest: a signal of %d dBm", dBm))
+	}
+	mac := b.c.Device.MAC
+	if mac == (wire.MAC{}) {
+		mac = DeviceMAC
+	}
+	b.World.Lock()
+	defer b.World.Unlock()
+	for _, err := range []error{b.Air.SetLink(bssid, mac, l), b.Air.SetLink(mac, bssid, l)} {
+		if err != nil {
+			panic("understudytest: " + err.Error())
+		}
+	}
 }
 
 // pmks keeps the keys of all benches of a process, of tests that run in parallel
