@@ -205,11 +205,19 @@ func newIP(std stdio) *cobra.Command {
 		}
 		ip := c.IPConfig()
 		return p.result(map[string]any{
-			"address": ip.Prefix.String(), "gateway": ip.Gateway.String(), "dns": ip.DNS.String(), "lease_seconds": int(ip.Lease.Seconds()),
+			"address": ip.Prefix.String(), "gateway": known(ip.Gateway, ""), "dns": known(ip.DNS, ""), "lease_seconds": int(ip.Lease.Seconds()),
 			"mac": mac.String(), "ssid": info.SSID, "bssid": info.BSSID.String(), "channel": info.Channel, "rssi": info.RSSI,
 		}, "address  %v\ngateway  %v\ndns      %v\nlease    %v\nmac      %v\nnetwork  %s, %v, channel %d, %d dBm, %v\n",
-			ip.Prefix, ip.Gateway, ip.DNS, ip.Lease, mac, printable(info.SSID), info.BSSID, info.Channel, info.RSSI, info.Auth)
+			ip.Prefix, known(ip.Gateway, "none"), known(ip.DNS, "none"), ip.Lease, mac, printable(info.SSID), info.BSSID, info.Channel, info.RSSI, info.Auth)
 	})
+}
+
+// known prints an address that a network need not have.
+func known(a netip.Addr, none string) string {
+	if !a.IsValid() {
+		return none
+	}
+	return a.String()
 }
 
 // isTerminal says whether f, which may be any reader or writer, is a terminal.
