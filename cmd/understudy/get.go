@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -22,19 +24,24 @@ func terminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 func newGet(std stdio) *cobra.Command {
 	var o options
-	var output string
+	var output, cacert string
 	c := &cobra.Command{
 		Use:   "get URL",
 		Short: "Fetch a URL through driver, bus, device and air",
 		Long: `Fetch a URL with the device's sockets and write the body to standard output, or
 to the file of -o. HTTPS is done on the host's side, over a plain socket of the
-device.
+device; --cacert names the certificates that it trusts instead of the system's.
 
 This host's loopback is http://host.internal/, with --allow-host.`,
 		Args: argCount(1, "one URL"),
 	}
 	c.Flags().StringVarP(&output, "output", "o", "", "write the body to `FILE` and tell the throughput")
+	c.Flags().StringVar(&cacert, "cacert", "", "trust the certificates in the PEM `FILE`, and no others, for https")
 	return hostVerb(std, c, &o, true, func(ctx context.Context, h *host, p printer, args []string) error {
+		roots, err := readRoots(cacert)
+		if err != nil {
+			return err
+		}
 		u, err := url.Parse(args[0])
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 			return usagef("get %s: want a URL such as http://example.com/file", args[0])
@@ -42,7 +49,7 @@ This host's loopback is http://host.internal/, with --allow-host.`,
 		if loopback(u.Hostname()) {
 			return usagef("get %s: %s would be the device itself; this host's loopback is %s, with --allow-host", args[0], u.Hostname(), user.HostName)
 		}
-		return h.get(ctx, std, p, u.String(), output)
+		return h.get(ctx, std, p, u.String(), output, roots)
 	})
 }
 
@@ -52,8 +59,25 @@ func loopback(host string) bool {
 	return host == "localhost" || err == nil && a.IsLoopback()
 }
 
-func (h *host) get(ctx context.Context, std stdio, p printer, url, output string) error {
+// readRoots reads certificates from a PEM file; without one the system's count.
+func readRoots(name string) (*x509.CertPool, error) {
+	if name == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return nil, usagef("--cacert: %v", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(b) {
+		return nil, usagef("--cacert %s: no certificate in it; want a PEM file", name)
+	}
+	return roots, nil
+}
+
+func (h *host) get(ctx context.Context, std stdio, p printer, url, output string, roots *x509.CertPool) error {
 	client := &http.Client{Transport: &http.Transport{
+		TLSClientConfig:       &tls.Config{RootCAs: roots},
 		DialContext:           h.DialContext,
 		TLSHandshakeTimeout:   h.o.timeout,
 		ResponseHeaderTimeout: h.o.timeout,

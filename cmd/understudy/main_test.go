@@ -1,8 +1,18 @@
 package main
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	crand "crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
+	"log"
+	"math/big"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -17,6 +27,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/understudy-net/understudy/stack/sntp"
+	"github.com/understudy-net/understudy/uplink/user"
 )
 
 func TestMain(m *testing.M) {
@@ -25,7 +36,8 @@ func TestMain(m *testing.M) {
 
 // The scripts of testdata/script run the real command. Each has a web server on
 // the host's loopback at port $PORT, which serves 8 MiB of noise at /blob; they
-// are in the file $WORK/blob too.
+// are in the file $WORK/blob too. At port $TLSPORT it does so by HTTPS, with the
+// root certificate $WORK/root.pem.
 //
 // In the scripts [ntp] is true when the host's loopback has a time server, whose
 // clock is an hour ahead: that takes the right to listen on port 123.
@@ -49,7 +61,13 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			env.Setenv("PORT", u.Port())
-			return nil
+			secure, root := secureServer(t, mux)
+			env.Defer(secure.Close)
+			if u, err = url.Parse(secure.URL); err != nil {
+				return err
+			}
+			env.Setenv("TLSPORT", u.Port())
+			return os.WriteFile(filepath.Join(env.WorkDir, "root.pem"), root, 0o600)
 		},
 		// In the scripts [required] is true when a missing peer is to be a failure.
 		Condition: func(cond string) (bool, error) {
@@ -65,6 +83,29 @@ func TestScripts(t *testing.T) {
 			"waitfor": waitFor,
 		},
 	})
+}
+
+// secureServer serves HTTPS on the host's loopback as host.internal, whose
+// certificate is in PEM its own root.
+func secureServer(t *testing.T, h http.Handler) (srv *httptest.Server, root []byte) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), crand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: user.HostName}, DNSNames: []string{user.HostName},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(crand.Reader, c, c, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv = httptest.NewUnstartedServer(h)
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // of clients that do not trust it
+	srv.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	srv.StartTLS()
+	return srv, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
 // serveTime serves the time, with an offset, on port 123 of the loopback until the
