@@ -158,7 +158,7 @@ func TestLinkThatIsDownRefuses(t *testing.T) {
 	b.SetAddr(t)
 	b.SetDown("tap0")
 	b.up.Input(b.World.Now(), make([]byte, 60))
-	peers.Poll(t, "the frame to be counted", nil, func() bool { return b.up.Stats().Drops.Refused == 1 })
+	peers.Poll(t, "a frame to be counted", nil, func() bool { return b.up.Stats().Drops.Refused > 0 })
 	b.SetUp("tap0", netip.Prefix{})
 	if _, err := b.Net.Ping(t.Context(), peers.KernelAddr.Addr(), stack.PingConfig{}); err != nil {
 		t.Errorf("ping when it is up again: %v", err)
