@@ -85,7 +85,7 @@ func NewClient(ctx context.Context, conn net.Conn) (*Client, error) {
 
 // greet says hello. A server that is busy may say so before it has read anything.
 func (c *Client) greet(in *reader) error {
-	_, werr := c.conn.Write(appendHello(nil))
+	_, werr := c.conn.Write(appendHello(nil, kindHello))
 	f, err := in.next(maxText)
 	switch {
 	case err != nil && werr != nil:

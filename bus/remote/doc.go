@@ -12,5 +12,8 @@
 // connection and does not harm the device; the lines stay as it left them, so a host begins with a
 // hard reset.
 //
+// A device can be looked at without having its bus: [Server] has a function that describes it, and [Inspect]
+// gets what that says.
+//
 // The protocol is docs/bus-socket.md, which is enough to write a client.
 package remote

@@ -23,20 +23,21 @@ const magic = "USTB"
 type kind uint8
 
 const (
-	kindHello  kind = 1 // magic, u16 version, u16 0
-	kindTx     kind = 2 // u32 slots, bytes to the chip (the rest is zero)
-	kindReset  kind = 3 // u8 level of RESET_N
-	kindEnable kind = 4 // u8 level of CHIP_EN
-	kindIRQ    kind = 5 // nothing; answered with u8 asserted
-	answer     kind = 0x80
-	kindEdge   kind = 0xc0 // from the server, at any time: the interrupt line fell
-	kindRefuse kind = 0xfe // from the server: u8 reason, text; then it hangs up
+	kindHello   kind = 1 // magic, u16 version, u16 0
+	kindTx      kind = 2 // u32 slots, bytes to the chip (the rest is zero)
+	kindReset   kind = 3 // u8 level of RESET_N
+	kindEnable  kind = 4 // u8 level of CHIP_EN
+	kindIRQ     kind = 5 // nothing; answered with u8 asserted
+	kindInspect kind = 6 // in place of HELLO, and the same; answered with a text; then the server hangs up
+	answer      kind = 0x80
+	kindEdge    kind = 0xc0 // from the server, at any time: the interrupt line fell
+	kindRefuse  kind = 0xfe // from the server: u8 reason, text; then it hangs up
 )
 
 // String prints the name of the kind, or its number.
 func (k kind) String() string {
 	names := map[kind]string{kindHello: "HELLO", kindTx: "TX", kindReset: "RESET", kindEnable: "ENABLE", kindIRQ: "IRQ",
-		kindEdge: "EDGE", kindRefuse: "REFUSE"}
+		kindInspect: "INSPECT", kindEdge: "EDGE", kindRefuse: "REFUSE"}
 	if s, ok := names[k]; ok {
 		return s
 	}
@@ -58,6 +59,7 @@ const (
 	reasonBusy    reason = 1 // another host has the bus
 	reasonVersion reason = 2 // not this protocol, or not this version of it
 	reasonFrame   reason = 3 // a frame that makes no sense
+	reasonInspect reason = 4 // the device is not shown
 )
 
 const (
@@ -133,9 +135,10 @@ func appendFrame(b []byte, k kind, flags uint8, payload ...byte) []byte {
 	return endFrame(append(beginFrame(b, k, flags), payload...), at)
 }
 
-func appendHello(b []byte) []byte {
+// appendHello appends the first frame of a client: kindHello or kindInspect.
+func appendHello(b []byte, k kind) []byte {
 	at := len(b)
-	b = append(beginFrame(b, kindHello, flagAnswer), magic...)
+	b = append(beginFrame(b, k, flagAnswer), magic...)
 	b = le.AppendUint16(b, Version)
 	return endFrame(append(b, 0, 0), at)
 }

@@ -276,7 +276,7 @@ func TestEdgeBeforeTheClient(t *testing.T) {
 // greet says hello by hand.
 func greet(t *testing.T, conn net.Conn) *reader {
 	t.Helper()
-	if _, err := conn.Write(appendHello(nil)); err != nil {
+	if _, err := conn.Write(appendHello(nil, kindHello)); err != nil {
 		t.Fatal(err)
 	}
 	in := newReader(conn)
@@ -336,7 +336,7 @@ func TestManyRefusedClients(t *testing.T) {
 		defer first.Close()
 		var closed int
 		var conns []net.Conn
-		for range 3 * maxRefusing {
+		for range 3 * maxArriving {
 			conns = append(conns, l.dial())
 		}
 		synctest.Wait()
@@ -346,8 +346,8 @@ func TestManyRefusedClients(t *testing.T) {
 				closed++
 			}
 		}
-		if closed != 2*maxRefusing {
-			t.Errorf("%d closed at once, want %d", closed, 2*maxRefusing)
+		if closed != 2*maxArriving {
+			t.Errorf("%d closed at once, want %d", closed, 2*maxArriving)
 		}
 		time.Sleep(2 * lingerTime)
 		if err := first.Tx(nil, make([]byte, 1)); err != nil {
@@ -361,7 +361,7 @@ func TestManyRefusedClients(t *testing.T) {
 
 func TestClientsThatAreNone(t *testing.T) {
 	hello := func(edit func(b []byte)) []byte {
-		b := appendHello(nil)
+		b := appendHello(nil, kindHello)
 		edit(b)
 		return b
 	}
@@ -409,7 +409,7 @@ func TestFramesThatMakeNoSense(t *testing.T) {
 		"unknown kind":             appendFrame(nil, 99, 0),
 		"answer":                   appendFrame(nil, kindTx|answer, 0, 0, 0, 0, 0),
 		"unknown flag":             appendFrame(nil, kindIRQ, 2),
-		"second hello":             appendHello(nil),
+		"second hello":             appendHello(nil, kindHello),
 		"TX without slots":         appendFrame(nil, kindTx, flagAnswer, 1),
 		"TX with too many bytes":   appendFrame(nil, kindTx, flagAnswer, 1, 0, 0, 0, 1, 2),
 		"TX with too many slots":   appendFrame(nil, kindTx, flagAnswer, 1, 0, 4, 0),
@@ -691,7 +691,7 @@ func TestOverTCP(t *testing.T) {
 }
 
 func FuzzFrames(f *testing.F) {
-	f.Add(appendHello(nil))
+	f.Add(appendHello(nil, kindHello))
 	f.Add(appendFrame(appendFrame(nil, kindTx, flagAnswer, 4, 0, 0, 0, 1), kindIRQ, flagAnswer))
 	f.Add([]byte{2, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 1, 2, 3})
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -20,18 +20,32 @@ const (
 )
 
 const (
-	maxRefusing   = 16 // clients that are being refused at the same time
+	maxArriving   = 16 // clients that have not said what they want, are being refused, or look at the device
 	maxAcceptErrs = 10 // failures of Accept in a row before Serve gives up
 )
 
+// A Server offers the bus of a device. Its fields do not change while it serves.
+type Server struct {
+	Port bus.Port // it belongs to the server: OnIRQ is set
+
+	// Inspect makes the answer to INSPECT, for clients of [Inspect], who need not have the bus: text about the device, JSON by
+	// custom, at most [MaxTransfer] bytes. It is called from several goroutines. Nil: they are refused.
+	Inspect func() []byte
+}
+
+// Serve is [Server.Serve] of a server that has nothing but the bus.
+func Serve(ctx context.Context, l net.Listener, p bus.Port) error {
+	return (&Server{Port: p}).Serve(ctx, l)
+}
+
 // Serve gives the bus to one client after another of those that connect to l, until ctx is done or l
 // fails. It closes l and all connections and waits for its goroutines before it returns: nil when ctx
-// is done, else the error of l. While it runs, p belongs to it: it sets OnIRQ.
-func Serve(ctx context.Context, l net.Listener, p bus.Port) error {
+// is done, else the error of l.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := &server{port: p, refusing: make(chan struct{}, maxRefusing)}
-	defer s.wg.Wait()
+	h := &house{Server: s, arriving: make(chan struct{}, maxArriving)}
+	defer h.wg.Wait()
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { l.Close() })()
 	defer l.Close()
@@ -39,7 +53,7 @@ func Serve(ctx context.Context, l net.Listener, p bus.Port) error {
 		conn, err := l.Accept()
 		if err == nil {
 			failed = 0
-			s.admit(ctx, conn)
+			h.admit(ctx, conn)
 			continue
 		}
 		if failed++; ctx.Err() != nil {
@@ -55,41 +69,94 @@ func Serve(ctx context.Context, l net.Listener, p bus.Port) error {
 	}
 }
 
-type server struct {
-	port     bus.Port
+// house is a server at work.
+type house struct {
+	*Server
 	wg       sync.WaitGroup
-	refusing chan struct{}
+	arriving chan struct{}
 
 	mu   sync.Mutex
-	busy bool
+	busy bool // somebody has the bus
 }
 
-// admit serves a client if the bus is free, and refuses it otherwise.
-func (s *server) admit(ctx context.Context, conn net.Conn) {
-	s.mu.Lock()
-	free := !s.busy
-	s.busy = true
-	s.mu.Unlock()
-	if !free {
-		select {
-		case s.refusing <- struct{}{}:
-		default:
-			conn.Close()
-			return
-		}
+// admit hears what a client wants, unless too many others have not said it yet.
+func (h *house) admit(ctx context.Context, conn net.Conn) {
+	select {
+	case h.arriving <- struct{}{}:
+	default:
+		conn.Close()
+		return
 	}
-	s.wg.Go(func() {
+	h.wg.Go(func() {
 		defer conn.Close()
 		defer context.AfterFunc(ctx, func() { conn.Close() })()
-		if !free {
-			defer func() { <-s.refusing }()
-			conn.SetReadDeadline(time.Now().Add(lingerTime))
-			newReader(conn).next(helloLen) // whatever it is
-			refuse(conn, reasonBusy, "the bus is in use by another host; close that one first")
-			return
+		left := sync.OnceFunc(func() { <-h.arriving })
+		defer left()
+		err := h.receive(conn, left)
+		var r *refusal
+		if errors.As(err, &r) {
+			refuse(conn, r.why, r.text)
 		}
-		s.serve(conn)
 	})
+}
+
+// receive hears the first frame of a client and serves it. It calls arrived when the client has got the bus.
+func (h *house) receive(conn net.Conn, arrived func()) error {
+	busy := h.isBusy()
+	patience := helloTimeout
+	if busy {
+		patience = lingerTime
+	}
+	c := newSession(h.Port, conn)
+	wanted, err := c.first(patience)
+	switch {
+	case err == nil && wanted == kindInspect:
+		return h.inspect(c)
+	case busy, err == nil && !h.take(): // whatever it said
+		return &refusal{reasonBusy, "the bus is in use by another host; close that one first"}
+	case err != nil:
+		return err
+	}
+	arrived()
+	defer h.free()
+	if err := c.welcome(); err != nil {
+		return err
+	}
+	return c.run()
+}
+
+func (h *house) isBusy() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.busy
+}
+
+// take takes the bus if it is free.
+func (h *house) take() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	was := h.busy
+	h.busy = true
+	return !was
+}
+
+// free gives the bus back. That comes before the client sees the end of its connection, so it can come back at once.
+func (h *house) free() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.busy = false
+}
+
+// inspect answers a client that wants to see the device.
+func (h *house) inspect(c *session) error {
+	if h.Inspect == nil {
+		return &refusal{reasonInspect, "this server does not show its device"}
+	}
+	text := h.Inspect()
+	if len(text) > MaxTransfer {
+		return &refusal{reasonInspect, "there is too much to show"}
+	}
+	return c.write(appendFrame(nil, kindInspect|answer, 0, text...))
 }
 
 // refuse tells a client why it cannot have the bus. The connection stays for a moment: closing it with
@@ -106,23 +173,6 @@ func refuse(conn net.Conn, why reason, text string) {
 			return
 		}
 		total += n
-	}
-}
-
-// serve runs one client.
-func (s *server) serve(conn net.Conn) {
-	c := newSession(s.port, conn)
-	err := c.hello()
-	if err == nil {
-		err = c.run()
-	}
-	// The bus is free before the client sees the end of its connection, so it can come back at once.
-	s.mu.Lock()
-	s.busy = false
-	s.mu.Unlock()
-	var r *refusal
-	if errors.As(err, &r) {
-		refuse(conn, r.why, r.text)
 	}
 }
 
@@ -155,20 +205,25 @@ func newSession(p bus.Port, conn net.Conn) *session {
 		done: make(chan struct{}), writing: make(chan struct{}, 1)}
 }
 
-// hello waits for the client to say what it is.
-func (c *session) hello() error {
-	c.conn.SetReadDeadline(time.Now().Add(helloTimeout))
+// first waits for the client to say what it is, and returns what it wants: kindHello or kindInspect.
+func (c *session) first(patience time.Duration) (kind, error) {
+	c.conn.SetReadDeadline(time.Now().Add(patience))
 	f, err := c.in.next(helloLen)
 	if err != nil && !errors.Is(err, errFrame) {
-		return err
+		return 0, err
 	}
-	if err != nil || f.kind != kindHello || len(f.payload) != helloLen || string(f.payload[:4]) != magic {
-		return &refusal{reasonVersion, "this is a bus socket: a client begins with HELLO, see docs/bus-socket.md"}
+	if err != nil || f.kind != kindHello && f.kind != kindInspect || len(f.payload) != helloLen || string(f.payload[:4]) != magic {
+		return 0, &refusal{reasonVersion, "this is a bus socket: a client begins with HELLO, see docs/bus-socket.md"}
 	}
 	if v := le.Uint16(f.payload[4:]); v != Version {
-		return &refusal{reasonVersion, fmt.Sprintf("the client speaks version %d of the bus protocol, this server %d", v, Version)}
+		return 0, &refusal{reasonVersion, fmt.Sprintf("the client speaks version %d of the bus protocol, this server %d", v, Version)}
 	}
 	c.conn.SetReadDeadline(time.Time{})
+	return f.kind, nil
+}
+
+// welcome answers HELLO.
+func (c *session) welcome() error {
 	at := len(c.out)
 	c.out = le.AppendUint16(beginFrame(c.out, kindHello|answer, 0), Version)
 	c.out = append(c.out, 0, 0)
