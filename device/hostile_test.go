@@ -11,6 +11,7 @@ import (
 	"github.com/understudy-net/understudy/bus/hif"
 	"github.com/understudy-net/understudy/bus/reg"
 	"github.com/understudy-net/understudy/stack"
+	"github.com/understudy-net/understudy/stack/tcp"
 )
 
 // busy is a device with open sockets of every kind, in a network with a peer.
@@ -314,6 +315,10 @@ func TestSnapshotSaysWhoIsToBlame(t *testing.T) {
 	}
 	if s.Link != "joined" || s.Addr.Addr() != staticIP || len(s.Sockets) != 2 || s.Power != "firmware" || s.Sockets[0].In != 6 {
 		t.Errorf("%+v", s)
+	}
+	if k := s.Sockets; k[0].Kind != "TCP" || k[0].Conn == nil || k[0].Conn.State != tcp.StateEstablished || k[0].Conn.Unread != 6 ||
+		k[1].Conn == nil || k[1].Conn.State != tcp.StateSynSent {
+		t.Errorf("%+v, %+v", k[0].Conn, k[1].Conn)
 	}
 }
 

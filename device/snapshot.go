@@ -10,6 +10,7 @@ import (
 	"github.com/understudy-net/understudy/bus/spi"
 	"github.com/understudy-net/understudy/device/flash"
 	"github.com/understudy-net/understudy/stack"
+	"github.com/understudy-net/understudy/stack/tcp"
 	"github.com/understudy-net/understudy/wire"
 )
 
@@ -72,17 +73,19 @@ type FlashState struct {
 // Socket is a look at one socket.
 type Socket struct {
 	ID       int8
+	Kind     string // "TCP" or "UDP"
 	State    string
 	Local    netip.AddrPort // as bound; of a connection its own end
 	Remote   netip.AddrPort // peer; of UDP where the last SENDTO went
 	Session  uint16
-	Accepted bool   // the device chose the id
-	Recv     bool   // a RECV waits for data
-	Sends    int    // SENDs without an answer
-	Held     int    // of which wait in HIF buffers for room
-	Unread   bool   // of UDP: datagrams have come since the last one was read
-	In, Out  int    // bytes that wait for a RECV, and for an acknowledgement
-	TLS      string // of TLS sockets: version and cipher suite, "in clear", "waits for its turn", "handshake", or why it failed
+	Accepted bool      // the device chose the id
+	Recv     bool      // a RECV waits for data
+	Sends    int       // SENDs without an answer
+	Held     int       // of which wait in HIF buffers for room
+	Unread   bool      // of UDP: datagrams have come since the last one was read
+	In, Out  int       // bytes that wait for a RECV, and for an acknowledgement
+	Conn     *tcp.Info // of a connection: how TCP sees it; nil if there is none
+	TLS      string    // of TLS sockets: version and cipher suite, "in clear", "waits for its turn", "handshake", or why it failed
 }
 
 // Snapshot looks at the device.
@@ -155,10 +158,15 @@ func (f *firmware) snapshot(now time.Time, s *Snapshot) {
 
 func (s *socket) snapshot() Socket {
 	k := Socket{
-		ID: s.id, State: s.state.String(), Local: s.local, Remote: s.remote, Session: s.session, Accepted: s.accepted,
+		ID: s.id, Kind: "UDP", State: s.state.String(), Local: s.local, Remote: s.remote, Session: s.session, Accepted: s.accepted,
 		Recv: s.rx.pending, Sends: s.tx.n - s.tx.done, Held: len(s.tx.held), Unread: s.unread,
 	}
+	if s.isTCP() {
+		k.Kind = "TCP"
+	}
 	if s.tcp.Valid() {
+		info := s.tcp.Info()
+		k.Conn = &info
 		k.Local = s.tcp.LocalAddr()
 		k.In, k.Out = s.tcp.Buffered()
 	}
