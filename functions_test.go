@@ -62,8 +62,6 @@ var documented = []struct{ subject, names string }{
 var absent = func() map[string]string {
 	m := map[string]string{}
 	for names, why := range map[string]string{
-		"OTAUpdateFromURL OTAUpdateAbort SwitchActiveFirmwareImage RollbackActiveFirmwareImage": "not yet",
-		"OTASSLServerAuthModeSet OTASSLServerAuthModeIsEnabled OTASSLSNISet OTASSLSNIIsEnabled": "not yet",
 		"UserHandleSet UserHandleGet": "none, because closures carry what callbacks need",
 		"HTTPProvCtxSetDefaults HTTPProvCtxSetDomainName HTTPProvCtxSetURLWildcard HTTPProvCtxSetConnectCallback": "not yet: web provisioning",
 		"AuthCtxSetWEP": "none, because WEP was removed from this firmware family",
@@ -296,7 +294,8 @@ func TestDriverMethodsNameTheDocumentedFunction(t *testing.T) {
 	// What Go adds to the document, and parts of a value's nature.
 	own := map[string]bool{
 		"Client.Driver": true, "Client.Err": true, "Client.IPConfig": true, "Client.OnIP": true, "Client.AskAssoc": true,
-		"Client.EchoHook": true, "Client.ResolveHook": true, "Client.SocketHook": true, "Socket.RecvHook": true,
+		"Client.EchoHook": true, "Client.ResolveHook": true, "Client.SocketHook": true,
+		"Client.UpdateHook": true, "Client.SwitchImageHook": true, "Client.RollbackHook": true, "Socket.RecvHook": true,
 		"Socket.ID": true, "Socket.String": true, "Socket.Valid": true,
 		"Driver.Hook": true, "Driver.Config": true, "Driver.Stats": true, "Driver.Err": true,
 	}

@@ -21,8 +21,6 @@ const (
 // versions is what the firmware says about itself.
 type versions struct {
 	active  hif.Revision
-	standby hif.Revision
-	has     bool // standby is known
 	factory MAC
 	hasMAC  bool // factory is burnt in
 }
@@ -202,12 +200,8 @@ func (d *Driver) readInfo() error {
 	if d.versions.active, err = d.readRevision(p.Rev); err != nil {
 		return err
 	}
-	if err := checkVersions(d.versions.active); err != nil {
+	if err := d.checkVersions(d.versions.active); err != nil {
 		return err
-	}
-	if p.OTARev != 0 {
-		r, err := d.readRevision(p.OTARev)
-		d.versions.standby, d.versions.has = r, err == nil && r.Firmware != 0
 	}
 	if p.MAC == 0 {
 		return fmt.Errorf("the firmware gives no MAC")
@@ -249,16 +243,18 @@ func (d *Driver) readRevision(at uint16) (hif.Revision, error) {
 }
 
 // checkVersions is the rule of the vendor's drivers (spec/host-bus.md 4.5): ours
-// must be at least what the firmware demands and not newer than it.
-func checkVersions(r hif.Revision) error {
+// must be at least what the firmware demands and not newer than it, unless
+// Config.OldFirmware bears that.
+func (d *Driver) checkVersions(r hif.Revision) error {
 	switch {
 	case r.Firmware == 0 || r.MinDriver == 0:
 		return fmt.Errorf("%w: the version block is empty", ErrVersion)
 	case driverVersion < r.MinDriver:
 		return fmt.Errorf("%w: firmware %v wants a driver of at least %v, this one is %v",
 			ErrVersion, r.Firmware, r.MinDriver, driverVersion)
+	case d.cfg.OldFirmware && r.Firmware >= hif.V19_6_1:
 	case driverVersion > r.Firmware:
-		return fmt.Errorf("%w: firmware %v is older than the driver's %v; update it",
+		return fmt.Errorf("%w: firmware %v is older than the driver's %v; update it (Config.OldFirmware)",
 			ErrVersion, r.Firmware, driverVersion)
 	}
 	return nil

@@ -66,6 +66,7 @@ func (d *Driver) resetControl() {
 	d.resolve = resolveState{}
 	d.clock = clockState{}
 	d.power = powerState{}
+	d.ota = otaState{}
 }
 
 // valid says whether c came from Open.
@@ -114,11 +115,10 @@ func (c *Client) Driver() *Driver {
 	return c.d
 }
 
-// Close gives everything back: it closes all sockets, leaves the network or ends
-// the Soft-AP, and waits until the device has confirmed that, at most 2 s; then
-// the handle is
-// invalid and its callbacks are dropped, those of OnSocket and OnResolve
-// excepted. Closing a closed client is ErrNotOpen. It stands for
+// Close gives everything back: it aborts an update, closes all sockets, leaves
+// the network or ends the Soft-AP, and waits until the device has confirmed that,
+// at most 2 s; then the handle is invalid and its callbacks are dropped, those of
+// OnSocket and OnResolve excepted. Closing a closed client is ErrNotOpen. It stands for
 // WDRV_WINC_Close, which does not tell the device; see spec/driver-api.md 1.2.
 func (c *Client) Close() error {
 	d, err := c.enter()
@@ -134,6 +134,7 @@ func (c *Client) Close() error {
 	if d.roams {
 		_ = d.setRoaming(RoamOff)
 	}
+	updating := d.ota.running && d.abortUpdate() == nil
 	leaving := d.conn.linked || d.conn.joining
 	switch {
 	case d.ap.on:
@@ -142,19 +143,19 @@ func (c *Client) Close() error {
 		leaving = d.leave() == nil
 	}
 	d.unlock()
-	if leaving {
+	if leaving || updating {
 		c.awaitLeft()
 	}
 	c.invalidate()
 	return nil
 }
 
-// awaitLeft pumps, or lets Run pump, until the link is down.
+// awaitLeft pumps, or lets Run pump, until the link is down and no update runs.
 func (c *Client) awaitLeft() {
 	d := c.d
 	for end := d.now().Add(closeWait); ; {
 		d.lock()
-		done := !d.conn.linked && !d.conn.joining && !d.conn.leaving && d.ap.farewells == 0 || d.state != StateReady
+		done := !d.conn.linked && !d.conn.joining && !d.conn.leaving && d.ap.farewells == 0 && !d.ota.running || d.state != StateReady
 		running := d.running
 		d.unlock()
 		if done || !d.now().Before(end) {

@@ -47,6 +47,12 @@ type Config struct {
 	// and 10 ms, as the vendor's drivers do (spec/host-bus.md 1.4).
 	ResetHold, ResetSettle time.Duration
 
+	// OldFirmware accepts a firmware from 19.6.1 on, which is older than the
+	// release that the driver speaks (19.7.7), so that it can be updated. What
+	// such a firmware does not know, TLSLater for instance, does not work. False:
+	// start-up fails with ErrVersion.
+	OldFirmware bool
+
 	// SeparateWindows clocks each phase of a bus transaction in a chip-select
 	// window of its own, as the vendor's drivers do, instead of a whole
 	// transaction in one. Slower; for buses that cannot do full duplex.

@@ -89,6 +89,8 @@ type Driver struct {
 	resolve resolveState
 	clock   clockState
 	power   powerState
+	ota     otaState
+	otaOpts otaOptions
 	sockets sockTable
 }
 
@@ -207,6 +209,7 @@ func (d *Driver) fail(err error) {
 	}
 	d.abortSockets(false)
 	d.abortRequests()
+	d.abortUpdates()
 	d.hook(Notice{Kind: NoticeState})
 }
 

@@ -19,6 +19,8 @@ func (d *Driver) handle(h hif.Header, b []byte) {
 		err = d.handleIP(h.Op, b)
 	case hif.GroupSSL:
 		err = d.handleSSL(h.Op, b)
+	case hif.GroupOTA:
+		err = d.handleOTA(h.Op, b)
 	default:
 		d.stats.Unknown++
 	}

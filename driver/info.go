@@ -21,8 +21,9 @@ func (c *Client) Firmware() (Version, error) {
 	return d.versions.active.Firmware, nil
 }
 
-// StandbyFirmware is the version in the inactive image, as it was at start-up;
-// ErrRequest if there is none. It stands for
+// StandbyFirmware is the version of the image in the inactive slot, read from the
+// chip now: after an update that of the new one. ErrRequest if there is no valid
+// one, ErrBus if it cannot be read. It stands for
 // WDRV_WINC_InfoDeviceFirmwareVersionGet of the inactive image.
 func (c *Client) StandbyFirmware() (Version, error) {
 	d, err := c.enter()
@@ -30,10 +31,30 @@ func (c *Client) StandbyFirmware() (Version, error) {
 		return 0, err
 	}
 	defer d.unlock()
-	if !d.versions.has {
+	r, err := d.readStandby()
+	if err != nil {
+		return 0, fmt.Errorf("standby firmware: %w: %w", ErrBus, d.busFault(err))
+	}
+	if r.Firmware == 0 {
 		return 0, fmt.Errorf("%w: there is no standby image", ErrRequest)
 	}
-	return d.versions.standby.Firmware, nil
+	return r.Firmware, nil
+}
+
+// readStandby reads the version block of the inactive image, empty if there is
+// none. Lock held.
+func (d *Driver) readStandby() (r hif.Revision, err error) {
+	if err := d.wakeChip(); err != nil {
+		return r, err
+	}
+	p, err := d.readPointers()
+	if err == nil && p.OTARev != 0 {
+		r, err = d.readRevision(p.OTARev)
+	}
+	if err == nil {
+		d.sleepChip()
+	}
+	return r, err
 }
 
 // ChipID is the id of the chip, 0 on a closed client. It stands for

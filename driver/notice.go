@@ -15,6 +15,7 @@ const (
 	NoticeAssoc                            // Assoc
 	NoticeRSSI                             // N: dBm
 	NoticeTime                             // Time; zero: the device does not know it
+	NoticeUpdate                           // Stored and Expected: what OnUpdateProgress is told
 )
 
 // Notice tells a layer above what happened besides socket events.
@@ -27,6 +28,8 @@ type Notice struct {
 	Scan  ScanResult
 	Assoc AssocInfo
 	Time  time.Time
+
+	Stored, Expected int64
 }
 
 // Hook registers the layer above, of which there is one: fn is told of every

@@ -1,6 +1,6 @@
 // Package hostnet is ordinary blocking Go on top of package driver: net.Conn,
 // net.Listener, net.PacketConn and a resolver, with contexts and deadlines, and
-// blocking forms of joining, scanning and ping. net/http and crypto/tls run on
+// blocking forms of joining, scanning, ping and firmware updates. net/http and crypto/tls run on
 // it unchanged.
 //
 //	d := driver.New(port, driver.Config{})

@@ -19,6 +19,15 @@ var ErrLinkLost = errors.New("the link was lost")
 // ErrTimeUnknown: the device does not know the time yet.
 var ErrTimeUnknown = errors.New("the device does not know the time yet")
 
+// ErrNoAnswer: the device has not answered within Config.AnswerLimit, although it
+// still takes messages. Its firmware hangs: driver.Driver.Restart.
+var ErrNoAnswer error = noAnswer{}
+
+type noAnswer struct{}
+
+func (noAnswer) Error() string { return "the device does not answer; restart the driver" }
+func (noAnswer) Timeout() bool { return true }
+
 // closedErr makes errors of a driver or socket that is gone match net.ErrClosed.
 func closedErr(err error) error {
 	for _, gone := range []error{driver.ErrClosed, driver.ErrNotOpen, driver.ErrNotReady} {

@@ -38,6 +38,11 @@ type Config struct {
 	// least 2 KiB. The memory is only held while there is something in it.
 	ReadBuffer int
 
+	// AnswerLimit is how long the device may take to answer what it can answer
+	// at once: RSSI, AssocInfo, Time, SwitchImage, Rollback. Then the call ends with
+	// ErrNoAnswer. Zero: 5 s.
+	AnswerLimit time.Duration
+
 	// Rand picks local ports where none is given. Nil: the runtime's.
 	Rand rand.Source
 }
@@ -46,6 +51,8 @@ const (
 	sendBytes         = 64 << 10
 	defaultReadBuffer = 16 << 10
 	minReadBuffer     = 2 << 10
+
+	defaultAnswerLimit = 5 * time.Second
 )
 
 // Net is the network as the driver's host sees it. All methods are safe for
@@ -76,12 +83,16 @@ type Net struct {
 	pingq    sock.Waiters // an echo ended
 	scanq    sock.Waiters
 	infoq    sock.Waiters
+	otaq     sock.Waiters // an update or a change of images went on
 
 	joining *joining
 	left    uint64 // counts disconnections
 	pinging bool
 	scan    scanState
 	info    infoState
+
+	updating *updating // nil: none
+	swapping bool
 }
 
 var _ sock.Owner = (*Net)(nil)
@@ -92,6 +103,9 @@ func New(d *driver.Driver, cfg Config) *Net {
 	dc := d.Config()
 	if cfg.ReadBuffer == 0 {
 		cfg.ReadBuffer = defaultReadBuffer
+	}
+	if cfg.AnswerLimit <= 0 {
+		cfg.AnswerLimit = defaultAnswerLimit
 	}
 	cfg.ReadBuffer = max(cfg.ReadBuffer, minReadBuffer)
 	if cfg.Lock == nil && cfg.World != nil {
@@ -188,7 +202,7 @@ func (n *Net) Close() error {
 }
 
 func (n *Net) wakeAll() {
-	for _, q := range []*sock.Waiters{&n.stateq, &n.linkq, &n.resolveq, &n.pingq, &n.scanq, &n.infoq} {
+	for _, q := range []*sock.Waiters{&n.stateq, &n.linkq, &n.resolveq, &n.pingq, &n.scanq, &n.infoq, &n.otaq} {
 		n.Wake(q)
 	}
 }
@@ -211,6 +225,9 @@ func (n *Net) notice(nt driver.Notice) {
 	case driver.NoticeAssoc, driver.NoticeRSSI, driver.NoticeTime:
 		n.infoNotice(nt)
 		n.Wake(&n.infoq)
+	case driver.NoticeUpdate:
+		n.updateNotice(nt)
+		n.Wake(&n.otaq)
 	}
 }
 

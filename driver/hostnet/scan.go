@@ -170,9 +170,5 @@ func (n *Net) ask(ctx context.Context, count *uint64, send func(*driver.Client) 
 	if err := send(c); err != nil && err != error(driver.ErrRetry) {
 		return closedErr(err)
 	}
-	err = n.await(ctx, &n.infoq, func() bool { return *count != before || c.Err() != nil })
-	if err == nil {
-		err = closedErr(c.Err())
-	}
-	return err
+	return n.answered(ctx, c, &n.infoq, func() bool { return *count != before })
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/understudy-net/understudy/driver"
 	"github.com/understudy-net/understudy/sock"
 )
 
@@ -143,6 +144,28 @@ func (n *Net) awaitUntil(ctx context.Context, until time.Time, q *sock.Waiters, 
 		}
 	}
 	return nil
+}
+
+// answered waits until done, as await does, at most for the time that the device
+// has to answer: ErrNoAnswer. It ends with the client. Lock held.
+func (n *Net) answered(ctx context.Context, c *driver.Client, q *sock.Waiters, done func() bool) error {
+	until := n.now().Add(n.cfg.AnswerLimit)
+	own := true
+	if d, ok := ctx.Deadline(); ok && d.Before(until) {
+		until, own = d, false
+	}
+	ended := false
+	err := n.awaitUntil(ctx, until, q, func() bool {
+		ended = !done() && c.Err() != nil
+		return ended || done()
+	})
+	switch {
+	case err == context.DeadlineExceeded && own && ctx.Err() == nil:
+		return ErrNoAnswer
+	case err == nil && ended:
+		return closedErr(c.Err())
+	}
+	return err
 }
 
 // cancelled makes the calls on q look at their contexts. It runs on a goroutine
