@@ -21,6 +21,7 @@ const (
 	EventPower                     // reset, power, CPU: Text says what
 	EventFirmware                  // the firmware runs, and Text says its version and that of the host; or it is an access point
 	EventFlash                     // the flash has no image to run, or fails: Text says what
+	EventUpdate                    // a download failed, or a change of images: Text says why
 	EventTLS                       // a handshake failed, or there is nothing to check it with: Text says why
 )
 
@@ -43,6 +44,8 @@ func (k EventKind) String() string {
 		return "firmware"
 	case EventFlash:
 		return "flash"
+	case EventUpdate:
+		return "update"
 	case EventTLS:
 		return "TLS"
 	}

@@ -47,6 +47,8 @@ type firmware struct {
 	ticketKey   [32]byte                  // of servers; zero until there is one
 	shakers     []shaker                  // handshakes of TLS, the first of them under way
 	tlsChildren []*tlsChild               // of TLS listeners, before they have an id
+
+	ota *updates
 }
 
 // limits are the numbers in force. They differ from the real part's only after the host asked (extension USTD).
@@ -69,6 +71,7 @@ func newFirmware(d *Device, now time.Time, host hif.Version) (*firmware, error) 
 	f.ip.dhcp = true
 	f.ciphers, f.expiry = d.profile.TLSSuites.Available(), tls.ExpiryIfTime
 	f.makeSockets()
+	f.ota = newUpdates(f)
 	if err := f.makeNetwork(); err != nil {
 		return nil, err
 	}
@@ -87,6 +90,7 @@ func defaultName(mac wire.MAC) string {
 // place there would be taken until the access point missed it.
 func (f *firmware) shutdown(now time.Time) {
 	f.stopTLS()
+	f.ota.u.Stop(now)
 	f.closeNetwork(now)
 }
 
@@ -128,6 +132,7 @@ func (f *firmware) advance(now time.Time) {
 	f.expireSockets(now)
 	f.expireLookups(now)
 	f.expireDHCP(now)
+	f.ota.u.Advance(now)
 }
 
 // deadline is the earliest of what advance looks at.
@@ -136,6 +141,7 @@ func (f *firmware) deadline() time.Time {
 	t = earlier(t, f.apDeadline())
 	t = earlier(t, f.nextSocket())
 	t = earlier(t, f.nextLookup())
+	t = earlier(t, f.ota.deadline())
 	return earlier(t, f.ip.giveUp)
 }
 
@@ -162,6 +168,8 @@ func (f *firmware) drain(now time.Time) {
 			continue
 		} else if e, ok := f.stack.NextEvent(); ok {
 			f.stackEvent(now, e)
+		} else if f.ota.drain(now) {
+			continue
 		} else {
 			return
 		}

@@ -213,8 +213,8 @@ func (f *firmware) tryStored(now time.Time) {
 }
 
 // abortSockets is what the loss of the link or of the address does to sockets: what waits fails, in order of ids, and
-// every id stays dead until the host closes it. Connections that the host has not heard of vanish. Look-ups and echoes,
-// which have no id, fail after them. Spec hif-messages 6.9, driver-api 3.8.
+// every id stays dead until the host closes it. Connections that the host has not heard of vanish. Look-ups, echoes and
+// a download, which have no id, fail after them. Spec hif-messages 6.9, driver-api 3.8.
 func (f *firmware) abortSockets(now time.Time) {
 	for i := range f.sockets {
 		f.sockets[i].linkLost(now)
@@ -225,6 +225,7 @@ func (f *firmware) abortSockets(now time.Time) {
 	}
 	f.failLookups(now)
 	f.failEchoes()
+	f.ota.u.Offline(now)
 }
 
 func (s *socket) linkLost(now time.Time) {

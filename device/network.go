@@ -134,6 +134,8 @@ func (f *firmware) stackEvent(now time.Time, e stack.Event) {
 		f.resolved(now, t, e)
 	case *echo:
 		f.ponged(now, t, e)
+	case *updates:
+		t.event(now, e)
 	case addressTag:
 		f.addressEvent(now, e)
 	case timeTag:

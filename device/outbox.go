@@ -39,12 +39,13 @@ const (
 type entryKind uint8
 
 const (
-	entryMessage entryKind = iota // buf holds the payload
-	entryRecv                     // the answer to the RECV of a socket
-	entrySend                     // the answers to the SENDs of a socket
-	entryAccept                   // buf holds the event, child says for whom
-	entryRandom                   // buf holds the head of GET_PRNG, count says how many bytes follow
-	entryStation                  // buf holds news of a Soft-AP, gen says of which
+	entryMessage  entryKind = iota // buf holds the payload
+	entryRecv                      // the answer to the RECV of a socket
+	entrySend                      // the answers to the SENDs of a socket
+	entryAccept                    // buf holds the event, child says for whom
+	entryRandom                    // buf holds the head of GET_PRNG, count says how many bytes follow
+	entryStation                   // buf holds news of a Soft-AP, gen says of which
+	entryProgress                  // how far an update is when its turn comes
 )
 
 type outEntry struct {
@@ -160,6 +161,8 @@ func (f *firmware) build(now time.Time, e *outEntry, b []byte) (hif.Op, int) {
 		return e.op, f.buildAccept(now, e, b)
 	case e.kind == entryStation && e.gen != f.apLife:
 		return 0, -1 // it has stopped meanwhile
+	case e.kind == entryProgress:
+		return e.op, f.ota.build(b)
 	}
 	var s *socket
 	if e.sock >= 0 {

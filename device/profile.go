@@ -55,6 +55,7 @@ type Profile struct {
 	ACDWait   time.Duration
 
 	SoftAP SoftAPProfile // stations and leases in Soft-AP mode
+	Update UpdateProfile // downloads of firmware
 
 	Networks   int // networks that a scan can report; 0 means 32
 	StoredNets int // networks that a default connect remembers, at most flash.MaxNetworks; 0 means 4

@@ -167,34 +167,6 @@ func (f *firmware) ipRequest(now time.Time, r request) {
 	}
 }
 
-// otaRequest is group OTA. There is no updater yet, so every request gets the answer that says no; the truth about
-// rollback and abort is the same without one (4.2, 4.3).
-func (f *firmware) otaRequest(now time.Time, r request) {
-	switch r.Op {
-	case hif.OpUnderstudy:
-		f.extend()
-	case hif.OpStartUpdate, hif.OpStartUpdateV2, hif.OpStartCortus:
-		f.refuseUpdate(hif.UpdateDownload, hif.UpdateFailed)
-	case hif.OpSwitchFirmware, hif.OpSwitchCortus:
-		f.refuseUpdate(hif.UpdateSwitch, hif.UpdateFailed)
-	case hif.OpRollback, hif.OpRollbackCortus:
-		f.refuseUpdate(hif.UpdateRollback, hif.UpdateNoRollback)
-	case hif.OpAbortUpdate:
-		f.refuseUpdate(hif.UpdateAbort, hif.UpdateFailed)
-	case hif.OpGetFileStatus:
-		reply(f.d, hif.OpFileStatus, hif.FileStatus{Status: hif.UpdateFailed, Handler: hif.NoFile})
-	case hif.OpNotifySetURL, hif.OpNotifyCheck, hif.OpDownloadFile, hif.OpReadFile, hif.OpEraseFile:
-		f.unsupported(now, r)
-	default:
-		f.unknown(now, r)
-	}
-}
-
-func (f *firmware) refuseUpdate(t hif.UpdateType, s hif.UpdateResult) {
-	f.d.counters.Unsupported++
-	reply(f.d, hif.OpUpdateStatus, hif.UpdateStatus{Type: t, Status: s})
-}
-
 // extend is the extension of our own: it puts the profile's limits in force and says what they are. With sockets open
 // the meaning of ids cannot change any more, so the limits stay as they are.
 func (f *firmware) extend() {

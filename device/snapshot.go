@@ -14,7 +14,7 @@ import (
 	"github.com/understudy-net/understudy/wire"
 )
 
-// Snapshot is a look at a device: a copy, which may be kept and printed. Without firmware all from Host on is zero.
+// Snapshot is a look at a device: a copy, which may be kept and printed. Without firmware all from Update on is zero.
 type Snapshot struct {
 	Profile  string
 	Power    string // "off", "in reset", "boot ROM", "firmware" or "stopped"
@@ -26,6 +26,7 @@ type Snapshot struct {
 	Flash    FlashState
 	GPIO     GPIO
 
+	Update  UpdateState // what the updater does, and what it did last
 	Host    hif.Version // release of the host's driver
 	MAC     wire.MAC
 	Name    string       // in DHCP
@@ -147,6 +148,7 @@ func (f *firmware) snapshot(now time.Time, s *Snapshot) {
 	s.DHCP, s.Addr, s.Gateway = f.ip.dhcp, f.stack.Addr(), f.stack.Gateway()
 	s.DNS = append(s.DNS, f.stack.DNS()...)
 	s.Time, s.TimeBy = f.clock.now(now), f.clock.source
+	s.Update = f.ota.snapshot()
 	s.Lookups, s.Pings = len(f.dns), len(f.pings)
 	s.Station, s.IP = f.sta.Counters(), *f.stack.Stats()
 	for i := range f.sockets {

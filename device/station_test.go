@@ -474,8 +474,8 @@ func TestAnswersThatSayNo(t *testing.T) {
 		p    []byte
 		want hif.UpdateStatus
 	}{
-		{hif.OpStartUpdate, []byte("http://x/y\x00"), hif.UpdateStatus{Type: hif.UpdateDownload, Status: hif.UpdateFailed}},
-		{hif.OpSwitchFirmware, nil, hif.UpdateStatus{Type: hif.UpdateSwitch, Status: hif.UpdateFailed}},
+		{hif.OpStartUpdate, []byte("http://x/y\x00"), hif.UpdateStatus{Type: hif.UpdateDownload, Status: hif.UpdateConnError}}, // no network
+		{hif.OpSwitchFirmware, nil, hif.UpdateStatus{Type: hif.UpdateSwitch, Status: hif.UpdateNoRollback}},
 		{hif.OpRollback, nil, hif.UpdateStatus{Type: hif.UpdateRollback, Status: hif.UpdateNoRollback}},
 		{hif.OpAbortUpdate, nil, hif.UpdateStatus{Type: hif.UpdateAbort, Status: hif.UpdateFailed}},
 	} {

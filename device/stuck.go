@@ -68,6 +68,7 @@ func (f *firmware) stuck(s *Snapshot, say func(string, ...any)) {
 	if n := s.Pings; n > 0 {
 		say("network: %d echo requests have no answer", n)
 	}
+	f.ota.stuck(say)
 	for i := range s.Sockets {
 		f.sockets[s.Sockets[i].ID].stuck(&s.Sockets[i], say)
 	}

@@ -2,6 +2,7 @@ package device
 
 import (
 	stdtls "crypto/tls"
+	"crypto/x509"
 	"errors"
 	"slices"
 	"time"
@@ -206,12 +207,17 @@ func (f *firmware) clientConfig(now time.Time, k *secured) tls.Config {
 		}
 		c.Cache = f.sessions
 	}
+	c.Roots = f.roots(now)
+	return c
+}
+
+// roots are the certificates of those who are trusted.
+func (f *firmware) roots(now time.Time) []*x509.Certificate {
 	roots, err := tls.Roots(f.d.flash.F)
 	if err != nil && !errors.Is(err, flash.ErrNoRegion) {
 		f.d.trace(now, EventTLS, 0, nil, "no server is trusted: "+err.Error())
 	}
-	c.Roots = roots
-	return c
+	return roots
 }
 
 // cachedSessions is how many sessions are kept to be taken up again, one a server.
