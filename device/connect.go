@@ -135,6 +135,7 @@ func (s *socket) connect(now time.Time, to netip.AddrPort) hif.Status {
 	c.SetTag(s)
 	s.tcp, s.remote, s.state = c, to, sockConnecting
 	s.connectBy = now.Add(f.d.profile.ConnectTimeout)
+	f.expectBy(s.connectBy)
 	return hif.StatusOK
 }
 

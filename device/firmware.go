@@ -28,6 +28,7 @@ type firmware struct {
 
 	limits  limits
 	sockets []socket
+	soonest time.Time // not after any connectBy, nor any RECV's deadline
 	link    link
 	ip      ipConfig
 	scan    scanState

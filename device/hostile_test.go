@@ -52,6 +52,13 @@ func checkBounds(t testing.TB, b *bench) {
 		for i := range f.sockets {
 			s := &f.sockets[i]
 			held += len(s.tx.held)
+			at := s.connectBy
+			if s.rx.pending {
+				at = earlier(at, s.rx.deadline)
+			}
+			if earlier(f.soonest, at) != f.soonest {
+				t.Errorf("socket %d wants a look at %v, the firmware at %v", i, at, f.soonest)
+			}
 			if s.tx.n > maxSends+d.profile.SendBuffers+2 {
 				t.Errorf("socket %d has %d sends outstanding", i, s.tx.n)
 			}

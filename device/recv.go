@@ -46,6 +46,7 @@ func (f *firmware) recv(now time.Time, r request) {
 	s.rx = recvState{pending: true, queued: s.rx.queued, op: r.Op, session: m.Session, limit: f.recvLimit(s, m)}
 	if m.Timeout != hif.NoTimeout {
 		s.rx.deadline = now.Add(time.Duration(m.Timeout) * time.Millisecond)
+		f.expectBy(s.rx.deadline)
 	}
 	s.queueRecv()
 }

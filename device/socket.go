@@ -318,19 +318,34 @@ func (s *socket) fail(now time.Time, err error) {
 
 // expireSockets fires what is due: handshakes, RECV time-outs, closing sockets that get nowhere.
 func (f *firmware) expireSockets(now time.Time) {
-	for i := range f.sockets {
-		s := &f.sockets[i]
-		if due(s.connectBy, now) {
-			s.connectTimedOut(now)
-		}
-		if s.rx.pending && due(s.rx.deadline, now) {
-			s.rx.deadline, s.rx.timedOut = time.Time{}, true
-			s.queueRecv()
+	if due(f.soonest, now) {
+		f.soonest = time.Time{}
+		for i := range f.sockets {
+			f.sockets[i].expire(now)
 		}
 	}
 	f.expireChildren(now)
 	f.expireLingering(now)
 }
+
+func (s *socket) expire(now time.Time) {
+	if due(s.connectBy, now) {
+		s.connectTimedOut(now)
+	}
+	s.f.expectBy(s.connectBy)
+	switch {
+	case !s.rx.pending:
+	case due(s.rx.deadline, now):
+		s.rx.deadline, s.rx.timedOut = time.Time{}, true
+		s.queueRecv()
+	default:
+		s.f.expectBy(s.rx.deadline)
+	}
+}
+
+// expectBy notes that a time of a socket was set. Nobody notes that one was cleared: at the worst expireSockets looks once
+// for nothing, and then finds the next. So nextSocket, which is asked after each transfer, need not look at all of them.
+func (f *firmware) expectBy(t time.Time) { f.soonest = earlier(f.soonest, t) }
 
 // connectTimedOut ends a connect, or a SECURE, that gets nowhere.
 func (s *socket) connectTimedOut(now time.Time) {
@@ -343,16 +358,14 @@ func (s *socket) connectTimedOut(now time.Time) {
 	}
 }
 
-// nextSocket is the earliest of those times.
+// nextSocket is the earliest of those times, or before it.
 func (f *firmware) nextSocket() time.Time {
-	var t time.Time
-	for i := range f.sockets {
-		s := &f.sockets[i]
-		t = earlier(t, s.connectBy)
-		if s.rx.pending {
-			t = earlier(t, s.rx.deadline)
-		}
+	t := f.soonest
+	if len(f.tlsChildren) > 0 {
+		t = earlier(t, f.nextChild())
 	}
-	t = earlier(t, f.nextChild())
-	return earlier(t, f.nextLingering())
+	if len(f.lingering) > 0 {
+		t = earlier(t, f.nextLingering())
+	}
+	return t
 }

@@ -191,6 +191,7 @@ func (f *firmware) secure(now time.Time, m hif.SockConnect) {
 	default:
 		s.sec.flags, s.sec.asking, s.sec.plain = m.Flags, true, out
 		s.connectBy = now.Add(f.d.profile.ConnectTimeout)
+		f.expectBy(s.connectBy)
 		f.shake(now, s)
 	}
 }
