@@ -2,7 +2,6 @@ package flash
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"strconv"
 )
@@ -20,6 +19,11 @@ type Control struct {
 
 	// Host application images of releases before 19.6.1; nothing here uses them.
 	AppWorking, AppRollback Slot
+
+	// What follows, and Size and Sum of the slots, is ours: it lies in a note behind the table of regions, and is zero of
+	// sections that others have written.
+	Confirmed uint32 // offset of the slot whose image has shown that it works, see [Flash.BootTrial]; 0: not known
+	Starts    uint8  // of the working image since it was switched to, while it is not the confirmed one
 }
 
 // Slot is an image as the control section knows it.
@@ -27,6 +31,9 @@ type Slot struct {
 	Offset  uint32 // where its slot begins
 	Mark    Mark
 	Version uint32 // firmware in the low half, least driver in the high half, as in register 0x207AC; 0: not known
+
+	Size uint32 // bytes of the image; 0: not known
+	Sum  uint32 // CRC-32 (IEEE) of these bytes, which the slot must show at boot
 }
 
 // Mark says whether an image may be switched to.
@@ -106,6 +113,7 @@ func (c Control) Append(b []byte) []byte {
 func (c Control) Switched() Control {
 	c.Working, c.Rollback = c.Rollback, c.Working
 	c.Working.Mark, c.Rollback.Mark = 0, Valid
+	c.Starts = 0
 	return c
 }
 
@@ -122,96 +130,4 @@ func crc7(b []byte) uint32 {
 		}
 	}
 	return uint32(r)
-}
-
-// Control returns the section in force: of two valid copies the one with the higher sequence number (which may have
-// wrapped), else the one that is valid. With neither the error is ErrControl and says what is wrong with both. A chip of
-// 2 Mbit has no map: ErrNoRegion.
-func (f *Flash) Control() (Control, error) {
-	if _, err := f.Region(ControlMain); err != nil {
-		return Control{}, err
-	}
-	main, errMain := f.readControl(ControlMain)
-	backup, errBackup := f.readControl(ControlBackup)
-	switch {
-	case errMain != nil && errBackup != nil:
-		return Control{}, fmt.Errorf("%w (main copy: %v; backup: %v)", ErrControl, errMain, errBackup)
-	case errMain != nil, errBackup == nil && int32(backup.Sequence-main.Sequence) > 0:
-		return backup, nil
-	}
-	return main, nil
-}
-
-func (f *Flash) readControl(r Region) (Control, error) {
-	p, err := f.Region(r)
-	if err != nil {
-		return Control{}, err
-	}
-	var b [ControlLen]byte
-	if _, err := p.ReadAt(b[:], 0); err != nil {
-		return Control{}, err
-	}
-	return ParseControl(b[:])
-}
-
-// SetControl stores c under the next sequence number, and returns it as stored. The backup is written first, then the
-// main copy: at every moment one of the two is valid, and after a cut of power the section in force is the old one or the
-// new one.
-//
-// With both copies bad there is nothing to number on from; c is stored as it is.
-func (f *Flash) SetControl(c Control) (Control, error) {
-	old, err := f.Control()
-	switch {
-	case err == nil:
-		// The copy that is written first must not be the only good one.
-		if err := f.Repair(); err != nil {
-			return c, err
-		}
-		c.Sequence = old.Sequence + 1
-	case !errors.Is(err, ErrControl):
-		return c, err
-	}
-	for _, r := range []Region{ControlBackup, ControlMain} {
-		if err := f.writeControl(r, c); err != nil {
-			return c, err
-		}
-	}
-	return c, nil
-}
-
-// Repair makes the two copies equal, that in force being the right one, as the device does at boot: after a cut of power
-// between the two writes of SetControl they differ. It writes only if they do.
-func (f *Flash) Repair() error {
-	c, err := f.Control()
-	if err != nil {
-		return err
-	}
-	for _, r := range []Region{ControlBackup, ControlMain} {
-		if have, err := f.readControl(r); err == nil && have == c {
-			continue
-		} else if err != nil && !errors.Is(err, ErrControl) {
-			return err
-		}
-		if err := f.writeControl(r, c); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// writeControl replaces one copy. What stands behind the 64 bytes is the table of regions, made anew. The section is
-// programmed last, so a copy that reads as valid has its table.
-func (f *Flash) writeControl(r Region, c Control) error {
-	p, err := f.Region(r)
-	if err != nil {
-		return err
-	}
-	if err := p.Erase(0, 1); err != nil {
-		return err
-	}
-	if _, err := p.WriteAt(TableOf(f.size).Append(nil), ControlLen); err != nil {
-		return err
-	}
-	_, err = p.WriteAt(c.Append(nil), 0)
-	return err
 }

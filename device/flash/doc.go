@@ -17,13 +17,14 @@
 //   - [Chip]: the serial commands, as the controller of the module sends them (spec host-bus 6.2);
 //   - [Region] and [Part]: the map (6.3);
 //   - [Control]: which of the two firmware images runs, in two copies (6.4), with the table of regions that newer hosts
-//     read ([Table]);
-//   - [Image]: the head of a firmware image, and [Flash.Boot], which picks the image to run;
+//     read ([Table]) and a note of ours;
+//   - [Flash.Boot], which picks the image to run, and [Flash.BootTrial], which tries new ones (package image has the
+//     format of what lies in a slot);
 //   - [Flash.Networks]: what DEFAULT_CONNECT remembers.
 //
 // # Limits
 //
 // One owner: a Flash has no lock. Programming and erasing take no time. Writes to a file go to the operating system at
-// once and are synced by Close; a crash of the host can lose the latest ones. [PowerCut] is the storage for tests of
-// what a cut of power leaves behind.
+// once and are synced by Close; a crash of the host can lose the latest ones. [PowerCut] and [BadSectors] are storages
+// for tests of what a cut of power leaves behind, in the middle of a write too, and of what wears out.
 package flash

@@ -1,6 +1,9 @@
 package flash
 
-import "fmt"
+import (
+	"fmt"
+	"hash/crc32"
+)
 
 // Format says what a fresh chip holds. Of the map only the control section, the table and the first firmware slot are
 // written; all else is erased.
@@ -47,10 +50,13 @@ func (t Format) write(f *Flash) error {
 	}
 	_, err = f.SetControl(Control{
 		Format: ControlFormat, Sequence: 1,
-		Working:     Slot{Offset: uint32(theMap[Firmware1].off), Version: t.Version},
+		Working: Slot{
+			Offset: uint32(slot.off), Version: t.Version, Size: uint32(len(image)), Sum: crc32.ChecksumIEEE(image),
+		},
 		Rollback:    Slot{Offset: uint32(theMap[Firmware2].off), Mark: Invalid},
 		AppWorking:  Slot{Mark: Invalid},
 		AppRollback: Slot{Mark: Invalid},
+		Confirmed:   uint32(slot.off),
 	})
 	return err
 }
