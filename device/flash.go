@@ -96,9 +96,17 @@ func (d *Device) readMessageAt() uint32 {
 }
 
 // bootFlash picks the firmware to run (host-bus 6.4). A flash too small for the map runs what the profile says.
-func (d *Device) bootFlash() error {
-	b, err := d.flash.F.Boot()
+func (d *Device) bootFlash(now time.Time) error {
+	b, err := d.flash.F.BootTrial(d.profile.Update.TrialStarts)
 	d.boot, d.bootErr = b, err
+	if b.Failed {
+		d.trace(now, EventUpdate, 0, nil, "the new firmware has not shown that it works: back to the one before it")
+	}
+	for _, e := range []error{b.Backup, b.Worn} {
+		if e != nil && err == nil {
+			d.trace(now, EventFlash, 0, nil, e.Error())
+		}
+	}
 	if errors.Is(err, flash.ErrNoRegion) {
 		d.bootErr = nil
 		d.boot.Running = flash.Found{Foreign: true}
@@ -107,14 +115,24 @@ func (d *Device) bootFlash() error {
 	return d.bootErr
 }
 
-// revision is the version block of an image. One that is not of ours has none that we can read: then what the control section
-// says counts, else the profile.
+// proven ends the trial of new firmware: a host has started it and was understood.
+func (d *Device) proven(now time.Time) {
+	d.boot.Trial = false
+	if err := d.flash.F.Confirm(); err != nil {
+		d.trace(now, EventFlash, 0, nil, err.Error())
+	}
+}
+
+// revision is the version block of an image. One that is not of ours has none that we can read: then what the profile says of
+// foreign images counts, or the control section, or at last the profile's own version.
 func (d *Device) revision(i flash.Found) hif.Revision {
 	p := &d.profile
 	rev, err := hif.ParseRevision(i.Block[:])
 	if err != nil || i.Foreign || rev.Firmware == 0 {
 		rev = hif.Revision{Firmware: p.Firmware, MinDriver: p.MinHost, BuildDate: buildDate, BuildTime: buildTime}
-		if w := hif.VersionWord(i.Version); w.Low() != 0 {
+		if v := p.Update.ForeignVersion; v != 0 && i.Offset != 0 {
+			rev.Firmware = v
+		} else if w := hif.VersionWord(i.Version); w.Low() != 0 {
 			rev.Firmware = w.Low()
 			rev.MinDriver = w.High()
 		}

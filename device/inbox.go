@@ -151,6 +151,9 @@ func (d *Device) take(now time.Time, i int) {
 		return
 	}
 	d.counters.Requests++
+	if d.boot.Trial {
+		d.proven(now)
+	}
 	payload := buf[hif.HeaderLen:h.Len]
 	d.trace(now, EventRequest, h.Op, payload, "")
 	d.fw.dispatch(now, request{Op: h.Op, payload: payload, buffer: i})

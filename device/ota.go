@@ -24,6 +24,14 @@ type UpdateProfile struct {
 	// Key refuses images that are not signed with it; nil takes all.
 	Key ed25519.PublicKey
 
+	// TrialStarts is how many starts an image that was switched to has to show that it works, which it does with the first
+	// message of a host that it takes. If it has taken none in so many, the next start goes back to the image before it and marks
+	// the new one invalid. 0 means that every image is believed, as the real part does; at most 255.
+	TrialStarts int
+	// ForeignVersion is what foreign images are said to be, whose own version nobody can read; 0 means what the control section
+	// says, else Firmware of the profile.
+	ForeignVersion hif.Version
+
 	Stall   time.Duration // how long a server may say nothing; 0 means 30 s
 	Overall time.Duration // how long a download may take; 0 means 15 minutes
 }

@@ -123,7 +123,7 @@ func (d *Device) startFirmware(now time.Time) {
 	if d.cpu != cpuBootROM {
 		return
 	}
-	if err := d.bootFlash(); err != nil {
+	if err := d.bootFlash(now); err != nil {
 		d.trace(now, EventFlash, 0, nil, err.Error())
 		return // a dead chip: the host's poll runs out
 	}

@@ -81,7 +81,7 @@ func WINC1500() Profile {
 }
 
 // Unlimited returns the profile "unlimited": the same chip with 96 TCP and 30 UDP sockets and 4000 bytes a send for
-// hosts that ask for them, and more memory for sends that wait.
+// hosts that ask for them, more memory for sends that wait, and new firmware on trial.
 func Unlimited() Profile {
 	p := WINC1500()
 	p.Name = "unlimited"
@@ -93,6 +93,7 @@ func Unlimited() Profile {
 	p.TLSSockets, p.TLSHandshakes = p.TCPSockets, p.TCPSockets
 	p.MaxTLS, p.TLSSuites, p.MaxRSA = stdtls.VersionTLS13, tls.AllSuites, 8192
 	p.Networks = 255
+	p.Update.TrialStarts = 3
 	return p
 }
 
@@ -152,6 +153,8 @@ func (p *Profile) check() error {
 			stdtls.VersionName(p.MinTLS), stdtls.VersionName(p.MaxTLS))
 	case p.TLSSuites.Available() == 0:
 		return fmt.Errorf("device: profile %q: no cipher suites that there are: %v", p.Name, p.TLSSuites)
+	case p.Update.TrialStarts < 0 || p.Update.TrialStarts > 255:
+		return fmt.Errorf("device: profile %q: %d starts for new firmware; want 0 to 255", p.Name, p.Update.TrialStarts)
 	case p.Networks < 1 || p.Networks > 255:
 		return fmt.Errorf("device: profile %q: %d networks; want 1 to 255", p.Name, p.Networks)
 	case p.StoredNets < 1 || p.StoredNets > flash.MaxNetworks:

@@ -68,6 +68,8 @@ type FlashState struct {
 	Chip    flash.ChipStats
 	Running hif.Version // what the firmware was started as; 0: none runs
 	Standby hif.Version // what can be switched to; 0: nothing
+	Trial   bool        // Running is new, and no host has talked to it yet, see UpdateProfile.TrialStarts
+	Backup  error       // why not the image runs that the control section names; nil: it does
 	Err     error       // why no firmware starts, or what the storage said first; nil: all is well
 }
 
@@ -117,7 +119,7 @@ func (d *Device) Snapshot() Snapshot {
 func (d *Device) flashState() FlashState {
 	s := FlashState{Size: d.flash.F.Size(), Stats: d.flash.F.Stats(), Chip: d.flash.Stats(), Err: d.bootErr}
 	if d.fw != nil {
-		s.Running = d.revision(d.boot.Running).Firmware
+		s.Running, s.Trial, s.Backup = d.revision(d.boot.Running).Firmware, d.boot.Trial, d.boot.Backup
 		if d.standby() {
 			s.Standby = d.revision(d.boot.Other).Firmware
 		}

@@ -15,6 +15,9 @@ func (d *Device) stuck(s *Snapshot) (lines []string) {
 	} else if d.cpu == cpuBootROM && d.on() && s.SPI.Commands > d.quiet {
 		say("host: talks to the chip and has not started its firmware")
 	}
+	if s.Flash.Trial {
+		say("host: has not talked to firmware %v, which is on trial", s.Flash.Running)
+	}
 	d.stuckMailbox(&s.Mailbox, say)
 	if d.fw != nil {
 		d.fw.stuck(s, say)

@@ -152,7 +152,7 @@ func (d *Driver) startFirmware() error {
 	d.cfg.Sleep(firmPause)
 	err := d.poll(reg.State, firmPolls, firmPause, func(v uint32) bool { return v == reg.FirmwareReady })
 	if err != nil {
-		return err
+		return fmt.Errorf("it does not run; the flash may hold no valid image: %w", err)
 	}
 	return d.spi.WriteReg(reg.State, 0)
 }
