@@ -48,6 +48,8 @@ type Flash struct {
 	stats Stats
 	err   error
 	close func() error
+
+	buf, old [PageSize]byte // of Program
 }
 
 // New returns an erased chip in memory. Size is [Size2M], [Size4M] or [Size8M], else the error is [ErrSize].
@@ -121,25 +123,28 @@ func (f *Flash) Program(off int, p []byte) error {
 	}
 	f.stats.Programs++
 	page, start := off&^(PageSize-1), off%PageSize
-	var buf, old [PageSize]byte
-	if err := f.read(old[:], page); err != nil {
+	if err := f.read(f.old[:], page); err != nil {
 		return f.failed(err)
 	}
-	for i := range buf {
-		buf[i] = 0xff
-	}
-	for i, v := range p {
-		buf[(start+i)%PageSize] = v
+	copy(f.buf[:], blank[:])
+	if start == 0 && len(p) <= PageSize {
+		copy(f.buf[:], p)
+	} else {
+		for i, v := range p {
+			f.buf[(start+i)%PageSize] = v
+		}
 	}
 	changed := false
-	for i := range buf {
-		buf[i] &= old[i]
-		changed = changed || buf[i] != old[i]
+	for i := 0; i < PageSize; i += 8 {
+		was := le.Uint64(f.old[i:])
+		is := was & le.Uint64(f.buf[i:])
+		changed = changed || is != was
+		le.PutUint64(f.buf[i:], is)
 	}
 	if !changed {
 		return nil
 	}
-	return f.failed(f.write(buf[:], page))
+	return f.failed(f.write(f.buf[:], page))
 }
 
 // Erase erases the sector that off lies in. Off beyond the chip is ErrRange.
