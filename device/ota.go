@@ -2,7 +2,6 @@ package device
 
 import (
 	"crypto/ed25519"
-	"errors"
 	"net/netip"
 	"time"
 
@@ -257,24 +256,12 @@ func (d *Device) findStandby() {
 }
 
 func (d *Device) otherImage() flash.Found {
-	c, err := d.flash.F.Control()
-	if err != nil {
+	b, err := d.flash.F.Look()
+	switch {
+	case err != nil:
 		return flash.Found{}
+	case b.Running.Offset != d.boot.Running.Offset: // a switch waits for the next reset
+		return b.Running
 	}
-	s, r := c.Rollback, flash.FirmwareInactive
-	if s.Offset == d.boot.Running.Offset { // a switch waits for the next reset
-		s, r = c.Working, flash.FirmwareActive
-	} else if s.Mark != flash.Valid {
-		return flash.Found{}
-	}
-	p, err := d.flash.F.Region(r)
-	if err != nil {
-		return flash.Found{}
-	}
-	h, err := image.Check(p, int64(p.Size()))
-	foreign := errors.Is(err, image.ErrForeign)
-	if err != nil && !foreign {
-		return flash.Found{}
-	}
-	return flash.Found{Offset: s.Offset, Version: s.Version, Block: h.Block, Foreign: foreign}
+	return b.Other
 }

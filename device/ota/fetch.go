@@ -105,7 +105,7 @@ type fetcher struct {
 	broken    error  // how the stream ended
 
 	redirects, resumes, barren int
-	mark                       int64 // offset at the last loss
+	mark                       int64 // how far any connection has come
 
 	over bool  // the end was not fetched yet
 	err  error // how it was
@@ -326,9 +326,8 @@ func (f *fetcher) lose(now time.Time, err error) {
 	f.hangUp(now, false)
 	f.barren++
 	if f.offset > f.mark {
-		f.barren = 0
+		f.mark, f.barren = f.offset, 0
 	}
-	f.mark = f.offset
 	if f.offset == 0 || f.barren >= maxBarren || f.resumes >= maxResumes {
 		f.end(now, connError(err))
 		return

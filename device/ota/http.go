@@ -236,7 +236,7 @@ func (f *fetcher) fresh(r *http.Response) error {
 	if encoded(r) {
 		return serverError(errEncoding)
 	}
-	f.offset, f.mark, f.total, f.validator = 0, 0, r.ContentLength, validator(r.Header)
+	f.offset, f.total, f.validator = 0, r.ContentLength, validator(r.Header)
 	return f.to.begin(f.total)
 }
 

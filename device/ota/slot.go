@@ -33,15 +33,23 @@ type slot struct {
 	check *image.Checker
 }
 
-// open marks the inactive image invalid, which comes before everything else.
+// open marks the inactive image invalid, which comes before everything else. Where the working image is not good, so that the boot
+// firmware takes the other one, that other one becomes the working image first: its slot must not be touched.
 func (s *slot) open(cfg *Config) error {
 	f := cfg.Flash
-	c, err := f.Control()
+	b, err := f.Look()
 	if err != nil {
 		return stored(err)
 	}
-	if err := freed(f, c); err != nil {
-		return err
+	next := b.Control
+	if b.Backup != nil {
+		next = next.Switched()
+	}
+	next.Rollback = flash.Slot{Offset: next.Rollback.Offset, Mark: flash.Invalid}
+	if next != b.Control {
+		if _, err := f.SetControl(next); err != nil {
+			return stored(err)
+		}
 	}
 	p, err := f.Region(flash.FirmwareInactive)
 	if err != nil {
@@ -51,52 +59,16 @@ func (s *slot) open(cfg *Config) error {
 	return nil
 }
 
-// freed stores that nothing in the inactive slot may be switched to. Where the working image is not good, so that the boot firmware
-// has started the other one, that other one becomes the working image first: its slot must not be touched.
-func freed(f *flash.Flash, c flash.Control) error {
-	next := c
-	if _, err := checked(f, flash.FirmwareActive); err != nil {
-		if _, err := checked(f, flash.FirmwareInactive); err != nil || c.Rollback.Mark != flash.Valid {
-			return &Error{hif.UpdateFailed, fmt.Errorf("neither slot holds a good image: %w", err)}
-		}
-		next = c.Switched()
-	}
-	next.Rollback.Mark, next.Rollback.Version = flash.Invalid, 0
-	if next == c {
-		return nil
-	}
-	if _, err := f.SetControl(next); err != nil {
-		return stored(err)
-	}
-	return nil
-}
-
-// checked reads the image of a slot and checks it; the head of a foreign one is zero.
-func checked(f *flash.Flash, r flash.Region) (image.Head, error) {
-	p, err := f.Region(r)
-	if err != nil {
-		return image.Head{}, err
-	}
-	h, err := image.Check(p, int64(p.Size()))
-	if errors.Is(err, image.ErrForeign) {
-		err = nil
-	}
-	return h, err
-}
-
-// swap makes the inactive image the working one, if it is valid.
+// swap makes the inactive image the working one, if it is valid and good.
 func swap(f *flash.Flash) error {
-	c, err := f.Control()
-	if err != nil {
+	b, err := f.Look()
+	switch {
+	case err != nil:
 		return stored(err)
-	}
-	if c.Rollback.Mark != flash.Valid {
+	case b.Other.Offset == 0:
 		return &Error{hif.UpdateNoRollback, errNoImage}
 	}
-	if _, err := checked(f, flash.FirmwareInactive); err != nil {
-		return &Error{hif.UpdateNoRollback, err}
-	}
-	if _, err := f.SetControl(c.Switched()); err != nil {
+	if _, err := f.SetControl(b.Control.Switched()); err != nil {
 		return stored(err)
 	}
 	return nil
@@ -149,20 +121,30 @@ func (s *slot) finish() error {
 	if err := s.out.verify(); err != nil {
 		return stored(err)
 	}
-	h, err := checked(s.c.Flash, flash.FirmwareInactive)
-	if err != nil {
-		return &Error{hif.UpdateBadImage, err}
-	}
-	c, err := s.c.Flash.Control()
+	f := s.c.Flash
+	c, err := f.Control()
 	if err != nil {
 		return stored(err)
 	}
-	c.Rollback.Mark, c.Rollback.Version = flash.Valid, versionWord(h)
-	if _, err := s.c.Flash.SetControl(c); err != nil {
+	c.Rollback = flash.Slot{
+		Offset: c.Rollback.Offset, Mark: flash.Valid, Version: versionWord(s.check.Head()),
+		Size: uint32(s.check.Stored()), Sum: s.check.Sum(),
+	}
+	if _, err := f.SetControl(c); err != nil {
 		return stored(err)
+	}
+	if b, err := f.Look(); err != nil || b.Other.Offset != c.Rollback.Offset { // as the boot firmware will look
+		c.Rollback.Mark = flash.Invalid
+		_, again := f.SetControl(c)
+		return &Error{hif.UpdateFailed, errors.Join(errBadSector, err, again)}
 	}
 	return nil
 }
 
-// versionWord is what the control section says of an image, 0 of a foreign one.
-func versionWord(h image.Head) uint32 { return uint32(h.MinDriver())<<16 | uint32(h.Version()) }
+// versionWord is what the control section says of an image, 0 of a foreign one, whose head is nil.
+func versionWord(h *image.Head) uint32 {
+	if h == nil {
+		return 0
+	}
+	return uint32(h.MinDriver())<<16 | uint32(h.Version())
+}
