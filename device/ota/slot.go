@@ -63,10 +63,10 @@ func (s *slot) open(cfg *Config) error {
 func swap(f *flash.Flash) error {
 	b, err := f.Look()
 	switch {
+	case errors.Is(err, flash.ErrNoRegion), err == nil && b.Other.Offset == 0:
+		return &Error{hif.UpdateNoRollback, errNoImage}
 	case err != nil:
 		return stored(err)
-	case b.Other.Offset == 0:
-		return &Error{hif.UpdateNoRollback, errNoImage}
 	}
 	if _, err := f.SetControl(b.Control.Switched()); err != nil {
 		return stored(err)

@@ -156,7 +156,7 @@ func (u *Updater) Download(now time.Time, r Request) {
 
 func (u *Updater) begin(j Job, r Request) {
 	u.job = j
-	u.state = State{URL: r.URL, Ended: u.state.Ended}
+	u.state = State{URL: r.URL, Ended: u.state.Ended, Last: u.state.Last, Why: u.state.Why}
 }
 
 // Abort ends the job that runs: its event says aborted, and then comes that of the abort. Without a job the abort fails
