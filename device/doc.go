@@ -45,9 +45,16 @@
 // of a server, lie in the flash: tls.SetRoots and tls.SetIdentity of package device/tls put them there. Why a handshake
 // failed is in Snapshot and an event of the trace, in words.
 //
+// # Updates
+//
+// The updater (package device/ota) downloads a firmware image into the slot that does not run, by http or https, and a host
+// file. Its connections are the device's own and take no socket of the host. Every request of a host has one end, whatever the
+// server and the network do; Snapshot.Update says what goes on, and why the latest download failed. Profile.Update has the
+// policies, and the quirk of the real part, which takes error pages for firmware; they are off.
+//
 // # What it does not have yet
 //
-// Provisioning, the updater, WPS, P2P, monitor and Ethernet bypass mode.
+// Provisioning, WPS, P2P, monitor and Ethernet bypass mode.
 // Requests for them are counted in Counters.Unsupported; where a host waits for an answer it gets the one that says no.
 // Radio tuning and power-save settings are accepted and have no effect.
 package device
