@@ -15,6 +15,7 @@ import (
 // answer at once.
 type Server struct {
 	names    map[string]record
+	any      record // of names that are not in the table; without addresses: they do not exist
 	counters ServerCounters
 }
 
@@ -50,6 +51,30 @@ func (s *Server) Set(name string, ttl time.Duration, addrs ...netip.Addr) error 
 		}
 	}
 	return s.put(name, record{addrs: slices.Clone(addrs), ttl: seconds(ttl)})
+}
+
+// SetAny gives every name that is not in the table the addresses addrs, as a captive portal does, with the limits of Set;
+// no addresses end that. Names of addresses (in-addr.arpa) are left out.
+func (s *Server) SetAny(ttl time.Duration, addrs ...netip.Addr) error {
+	if len(addrs) > maxAddrs {
+		return fmt.Errorf("dns: %d addresses for any name, want at most %d", len(addrs), maxAddrs)
+	}
+	for _, a := range addrs {
+		if !a.Is4() {
+			return fmt.Errorf("dns: address %v for any name is not IPv4", a)
+		}
+	}
+	s.any = record{addrs: slices.Clone(addrs), ttl: seconds(ttl)}
+	return nil
+}
+
+// find returns what the table holds of name, in the form of [text].
+func (s *Server) find(name string) (record, bool) {
+	r, known := s.names[name]
+	if !known && len(s.any.addrs) > 0 && name != "" && !strings.HasSuffix(name, ".in-addr.arpa") {
+		return s.any, true
+	}
+	return r, known
 }
 
 // SetAlias makes name an alias (CNAME) of target, which need not be in the table.
@@ -105,7 +130,7 @@ func (s *Server) lookup(q *request) reply {
 		return a
 	}
 	kind, owner, name := q.question.Type, q.question.Name, text(&q.question.Name)
-	r, known := s.names[name]
+	r, known := s.find(name)
 	for known && r.alias != "" && len(a.answers) < maxAliases {
 		target, err := dnsmessage.NewName(r.alias + ".")
 		if err != nil {
@@ -117,7 +142,7 @@ func (s *Server) lookup(q *request) reply {
 			return a
 		}
 		owner, name = target, r.alias
-		r, known = s.names[name]
+		r, known = s.find(name)
 	}
 	found := len(a.answers)
 	switch kind {

@@ -225,6 +225,40 @@ func TestServerTable(t *testing.T) {
 	}
 }
 
+// With SetAny all names lead to one place, but for those of the table and those of addresses.
+func TestServerOfACaptivePortal(t *testing.T) {
+	var s Server
+	own := netip.MustParseAddr("192.168.10.1")
+	if err := errors.Join(s.Set("setup.example", 0, own), s.SetAlias("old.example", 0, "away.test"), s.SetAny(5*time.Second, own)); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name string
+		typ  dnsmessage.Type
+		code dnsmessage.RCode
+		want string
+	}{
+		{"setup.example", dnsmessage.TypeA, 0, "[setup.example. A 192.168.10.1]"},
+		{"www.Anything.test", dnsmessage.TypeA, 0, "[www.Anything.test. A 192.168.10.1]"},
+		{"www.anything.test", dnsmessage.TypeAAAA, 0, "[]"},
+		{"old.example", dnsmessage.TypeA, 0, "[old.example. CNAME away.test. away.test. A 192.168.10.1]"},
+		{"1.10.168.192.in-addr.arpa", dnsmessage.TypePTR, 0, "[1.10.168.192.in-addr.arpa. PTR setup.example.]"},
+		{"9.9.9.9.in-addr.arpa", dnsmessage.TypePTR, dnsmessage.RCodeNameError, "[]"},
+	} {
+		b, _ := s.Reply(nil, ask(tc.name, tc.typ, dnsmessage.ClassINET, 0))
+		if h, got := show(t, b); h.RCode != tc.code || fmt.Sprint(got) != tc.want {
+			t.Errorf("%s %v: %v %v, want %v %s", tc.name, tc.typ, h.RCode, got, tc.code, tc.want)
+		}
+	}
+	if s.SetAny(0, netip.MustParseAddr("::1")) == nil || s.SetAny(0, make([]netip.Addr, 17)...) == nil || s.SetAny(0) != nil {
+		t.Error("wrong addresses were taken, or none was not")
+	}
+	b, _ := s.Reply(nil, ask("www.anything.test", dnsmessage.TypeA, dnsmessage.ClassINET, 0))
+	if h, _ := show(t, b); h.RCode != dnsmessage.RCodeNameError {
+		t.Error("it goes on:", h.RCode)
+	}
+}
+
 // The two ends against each other.
 func TestResolverAgainstServer(t0 *testing.T) {
 	s := newServer(t0)
