@@ -17,7 +17,7 @@ var floors = []string{
 	0: "bus/reg bus/hif wire air/pcap sock device/image",
 	1: "bus/spi stack/tcp device/flash sock/co world air",
 	2: "bus stack/dhcp stack/dns stack/sntp air/wifi device/tls uplink/frames",
-	3: "driver bus/remote stack device/ota",
+	3: "driver bus/remote stack device/ota device/provision",
 	4: "driver/hostnet device",
 	5: "understudytest uplink/user",
 	6: "inspect fleet board shim/test uplink/tap uplink/packet internal/peers",

@@ -28,6 +28,7 @@ type softAP struct {
 	server   *dhcp.Server
 	stations []apStation // in order of joining
 	leases   []dhcp.ServerEvent
+	page     *provisioning // nil unless the user is being asked for a network
 }
 
 // apStation is a station that has joined.
@@ -185,6 +186,7 @@ func (f *firmware) closeAP(now time.Time) {
 	if f.ap == nil {
 		return
 	}
+	f.ap.page.close(now)
 	f.ap.radio.Close(now)
 	f.ap = nil
 	f.stack.StopServingDHCP()

@@ -63,7 +63,7 @@ func (f *firmware) drainAP(now time.Time) bool {
 		return true
 	}
 	if len(a.leases) == 0 {
-		return false
+		return a.page != nil && f.drainPage(now)
 	}
 	e := a.leases[0]
 	a.leases = append(a.leases[:0], a.leases[1:]...)
@@ -78,6 +78,8 @@ func (f *firmware) apDeadline() time.Time {
 		return time.Time{}
 	case len(f.ap.leases) > 0:
 		return f.d.seen
+	case f.ap.page != nil:
+		return earlier(f.ap.radio.Deadline(), f.ap.page.web.Deadline())
 	}
 	return f.ap.radio.Deadline()
 }

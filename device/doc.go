@@ -38,6 +38,9 @@
 // DHCP server, until DISABLE_AP; the sockets are the same. One excludes the other: requests of the other mode have no
 // effect, are counted in Counters.WrongMode, and answered where a host waits. Profile.SoftAP has the limits.
 //
+// With START_PROVISION_MODE the access point has a web page besides, on which a user chooses the network that the controller
+// shall join: see package device/provision. The host is told, and joins.
+//
 // # TLS
 //
 // TLS sockets are crypto/tls's, within what the profile says: winc1500-19.7.7 has TLS 1.0 to 1.2, RSA keys up to 2048 bits, 4

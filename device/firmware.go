@@ -115,6 +115,7 @@ func (f *firmware) setMAC(now time.Time, m hif.SetMAC) {
 		f.name = defaultName(mac)
 	}
 	f.mac = mac
+	f.scansLost()
 	if err := f.makeNetwork(); err != nil {
 		f.d.trace(now, EventPower, 0, nil, err.Error())
 		return
@@ -128,6 +129,9 @@ func (f *firmware) advance(now time.Time) {
 	f.sta.Advance(now)
 	if f.ap != nil {
 		f.ap.radio.Advance(now)
+		if f.ap.page != nil {
+			f.ap.page.web.Advance(now)
+		}
 	}
 	f.stack.Advance(now)
 	f.expireSockets(now)

@@ -98,7 +98,7 @@ func (f *firmware) joinError(e hif.ConnError) {
 func (f *firmware) stationEvent(now time.Time, e wifi.Event) {
 	switch {
 	case e.Kind == wifi.EventScanDone:
-		f.scanDone()
+		f.scanDone(now)
 	case e.Reason == wifi.ReasonLocal:
 	case e.Kind == wifi.EventJoined && f.link.state == linkJoining:
 		f.joined(now, e.Network)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/understudy-net/understudy/air/wifi"
 	"github.com/understudy-net/understudy/bus/hif"
+	"github.com/understudy-net/understudy/device/provision"
 	"github.com/understudy-net/understudy/stack"
 	"github.com/understudy-net/understudy/stack/dhcp"
 )
@@ -140,6 +141,12 @@ func (f *firmware) stackEvent(now time.Time, e stack.Event) {
 		f.addressEvent(now, e)
 	case timeTag:
 		f.timeEvent(now, e)
+	case pageTag:
+		f.pageEvent(now)
+	case namesTag:
+		f.namesEvent(now)
+	case *provision.Conn:
+		t.Ready(now)
 	}
 }
 

@@ -112,7 +112,11 @@ func (f *firmware) wifiRequest(now time.Time, r request) {
 		// Tuning of a radio that is not there, and power states that the chip does not need (1.7, 2.13).
 	case hif.OpRoaming:
 		parsed(f, now, r, hif.ParseRoaming, f.setRoaming)
-	case hif.OpStartProvision, hif.OpStopProvision, hif.OpSendEthernet, hif.OpSetMulticastMAC, hif.OpDisableWPS,
+	case hif.OpStartProvision:
+		f.startProvision(now, r)
+	case hif.OpStopProvision:
+		f.stopProvision(now, r)
+	case hif.OpSendEthernet, hif.OpSetMulticastMAC, hif.OpDisableWPS,
 		hif.OpEnableMonitor, hif.OpDisableMonitor, hif.OpSendWiFi, hif.OpConnectParam, hif.OpEnableP2P, hif.OpDisableP2P,
 		hif.OpRestart, hif.OpRestartAP, hif.OpClientControl, hif.OpServerInit:
 		f.unsupported(now, r) // no answer is due for any of them

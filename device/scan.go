@@ -9,7 +9,9 @@ import (
 
 // scanState is the scan that runs, the last results and the settings. Spec hif-messages 2.8.
 type scanState struct {
-	waiting     int // requests that SCAN_DONE is due for
+	waiting     int             // requests that SCAN_DONE is due for
+	page        bool            // the scan that runs is for the page of provisioning
+	next        wifi.ScanParams // of the request that waits for the end of it
 	results     []wifi.Network
 	option      hif.ScanOption
 	region      uint16 // bit n-1 allows channel n; 0 allows all
@@ -53,6 +55,10 @@ func (f *firmware) startScan(now time.Time, p wifi.ScanParams) {
 		f.scan.waiting++
 		return
 	}
+	if f.scan.page && f.ap == nil { // the access point ended before its scan
+		f.scan.waiting, f.scan.next = 1, p
+		return
+	}
 	if f.ap != nil { // it has the radio (driver-api 1.3)
 		f.d.counters.WrongMode++
 		f.scanFailed()
@@ -69,14 +75,45 @@ func (f *firmware) startScan(now time.Time, p wifi.ScanParams) {
 func (f *firmware) scanFailed() { event(f.d, hif.OpScanDone, hif.ScanDone{State: errFail}) }
 
 // scanDone takes the results.
-func (f *firmware) scanDone() {
+func (f *firmware) scanDone(now time.Time) {
 	list := f.sta.Results()
+	f.pageNetworks(now, list)
+	if f.scan.page {
+		f.scan.page = false
+		f.queuedScan(now)
+		return
+	}
 	if n := f.d.profile.Networks; len(list) > n {
 		list = list[:n] // the strongest
 	}
 	f.scan.results = list
 	for ; f.scan.waiting > 0; f.scan.waiting-- {
 		event(f.d, hif.OpScanDone, hif.ScanDone{Count: uint8(len(list))})
+	}
+}
+
+// queuedScan begins the scan that had to wait for that of the page.
+func (f *firmware) queuedScan(now time.Time) {
+	n := f.scan.waiting
+	if n == 0 {
+		return
+	}
+	f.scan.waiting = 0
+	f.startScan(now, f.scan.next)
+	if f.scan.waiting == 0 { // that was answered; the others are too
+		for range n - 1 {
+			f.scanFailed()
+		}
+		return
+	}
+	f.scan.waiting = n
+}
+
+// scansLost answers the scans that went with the station.
+func (f *firmware) scansLost() {
+	f.scan.page = false
+	for ; f.scan.waiting > 0; f.scan.waiting-- {
+		f.scanFailed()
 	}
 }
 
