@@ -63,8 +63,7 @@ var absent = func() map[string]string {
 	m := map[string]string{}
 	for names, why := range map[string]string{
 		"UserHandleSet UserHandleGet": "none, because closures carry what callbacks need",
-		"HTTPProvCtxSetDefaults HTTPProvCtxSetDomainName HTTPProvCtxSetURLWildcard HTTPProvCtxSetConnectCallback": "not yet: web provisioning",
-		"AuthCtxSetWEP": "none, because WEP was removed from this firmware family",
+		"AuthCtxSetWEP":               "none, because WEP was removed from this firmware family",
 		"AuthCtxSetWPAEnterpriseMSCHAPv2 AuthCtxSetWPAEnterpriseTLS EntSec802_1XServerAuthSet EntSec802_1XServerAuthGet":  "not yet: 802.1X is `ErrUnsupported`",
 		"EntSec802_1XRootCertHashSet EntSec802_1XRootCertHashGet EntSec802_1XCertExpCheckSet EntSec802_1XCertExpCheckGet": "not yet: 802.1X is `ErrUnsupported`",
 		"EntSec802_1XSessionCacheSet EntSec802_1XSessionCache":                                                            "not yet: 802.1X is `ErrUnsupported`",
@@ -75,7 +74,6 @@ var absent = func() map[string]string {
 		"SSLECCReqCallbackSet SSLECCHandShakeRsp SSLRetrieveCert SSLRetrieveHash SSLStopRetrieveCert":           "not yet: the device does the arithmetic of its TLS itself",
 		"EthernetRecvPacket EthernetSendPacket":                                                                 "not yet: bypass mode",
 		"HostFileDownload HostFileRead HostFileUpdateReadBuffer HostFileErase HostFileFindByID HostFileGetSize": "not yet: host files; `RegionHostFile` of the flash reads and writes their storage",
-		"WPSEnrolleeDiscoveryStartPIN WPSEnrolleeDiscoveryStartPBC WPSEnrolleeDiscoveryStop":                    "not yet: WPS",
 		"BLEStart BLEStop BLEIsStarted":                                                                         "none, because only the WINC3400 has Bluetooth",
 		"socketInit socketDeinit IsSocketReady":                                                                 "none, because start-up and `Driver.Close` do it",
 		"inet_addr inet_ntop htons htonl ntohs ntohl":                                                           "none, because net/netip has addresses and no byte order shows",

@@ -15,7 +15,8 @@ type Mode uint8
 const (
 	ModeUnknown Mode = iota // the client is closed
 	ModeStation
-	ModeAP // between StartAP and StopAP
+	ModeAP           // between StartAP and StopAP
+	ModeProvisioning // between StartProvisioning and the user's answer, or StopAP
 )
 
 func (m Mode) String() string {
@@ -26,6 +27,8 @@ func (m Mode) String() string {
 		return "station"
 	case ModeAP:
 		return "Soft-AP"
+	case ModeProvisioning:
+		return "provisioning"
 	}
 	return "mode(" + strconv.Itoa(int(m)) + ")"
 }
@@ -37,7 +40,10 @@ func (c *Client) Mode() Mode {
 		return ModeUnknown
 	}
 	defer d.unlock()
-	if d.ap.on {
+	switch {
+	case d.ap.on && d.ap.page.on:
+		return ModeProvisioning
+	case d.ap.on:
 		return ModeAP
 	}
 	return ModeStation
@@ -54,6 +60,7 @@ type apState struct {
 	setIEs bool // the device may have some
 
 	on       bool
+	page     provisionState
 	stations int        // that have joined
 	hear     func(Addr) // is told of leases of the running one
 
@@ -132,14 +139,14 @@ func serverPrefix(p netip.Prefix) error {
 // Errors: ErrContext; ErrInvalid for another kind of auth; ErrRequest for what
 // no access point can have (a name that is empty, any channel, a key shorter
 // than 8 or longer than 64) or if not sendable; ErrMode while connected,
-// connecting, or a Soft-AP already. Web provisioning is not offered. It stands
-// for WDRV_WINC_APStart.
+// connecting, or a Soft-AP already. For web provisioning see StartProvisioning.
+// It stands for WDRV_WINC_APStart.
 func (c *Client) StartAP(bss BSS, auth Auth, fn func(ConnEvent)) error {
 	d, err := c.enter()
 	if err != nil {
 		return err
 	}
-	err = d.startAP(bss, auth, fn)
+	err = d.startAP(bss, auth, nil, fn)
 	d.unlock()
 	if err == nil { // for those who wait for the link
 		d.changed()
@@ -147,8 +154,8 @@ func (c *Client) StartAP(bss BSS, auth Auth, fn func(ConnEvent)) error {
 	return err
 }
 
-// startAP is StartAP. Lock held.
-func (d *Driver) startAP(bss BSS, auth Auth, fn func(ConnEvent)) error {
+// startAP is StartAP, and StartProvisioning if there is a page. Lock held.
+func (d *Driver) startAP(bss BSS, auth Auth, page *Provisioning, fn func(ConnEvent)) error {
 	m, err := apConfig(bss, auth)
 	if err != nil {
 		return err
@@ -163,9 +170,14 @@ func (d *Driver) startAP(bss BSS, auth Auth, fn func(ConnEvent)) error {
 	m.IP, m.Mask, m.Router, m.DNS = octets(server.Addr()), maskOf(server), octets(s.Gateway), octets(s.DNS)
 	old := d.conn.fn
 	d.conn.fn = fn
-	if err := d.sendAP(m); err != nil {
+	if err := d.sendAP(m, page); err != nil {
 		d.conn.fn = old
 		return fmt.Errorf("start Soft-AP: %w", err)
+	}
+	d.ap.page = provisionState{}
+	if page != nil {
+		d.ap.page = provisionState{on: true, done: page.Done}
+		s.Gateway, s.DNS = netip.Addr{}, netip.Addr{}
 	}
 	d.ap.on, d.ap.stations, d.ap.hear = true, 0, d.ap.onHost
 	d.ap.farewells, d.ap.late = 0, false
@@ -202,15 +214,19 @@ func apConfig(bss BSS, auth Auth) (m hif.APConfig, err error) {
 
 // sendAP sends the request and then the elements, which devices take only while
 // they are an access point. Lock held.
-func (d *Driver) sendAP(m hif.APConfig) error {
-	if err := d.sendData(hif.OpEnableAP, m); err != nil {
+func (d *Driver) sendAP(m hif.APConfig, page *Provisioning) error {
+	start, stop := func() error { return d.sendData(hif.OpEnableAP, m) }, hif.OpDisableAP
+	if page != nil {
+		start, stop = func() error { return d.sendProvision(m, page) }, hif.OpStopProvision
+	}
+	if err := start(); err != nil {
 		return err
 	}
 	if !d.ap.setIEs {
 		return nil
 	}
 	if err := d.sendIEs(d.ap.ies); err != nil {
-		_ = d.sendNone(hif.OpDisableAP) // the first error says it
+		_ = d.sendNone(stop) // the first error says it
 		return err
 	}
 	return nil
@@ -220,7 +236,7 @@ func (d *Driver) sendIEs(e IEs) error {
 	return d.sendData(hif.OpCustomIE, hif.CustomIE{Elements: e.b[:e.n]})
 }
 
-// StopAP ends the Soft-AP: stations are sent away, LinkUp is false and Addr none
+// StopAP ends the Soft-AP, with its page if it has one: stations are sent away, LinkUp is false and Addr none
 // at once. The callback of StartAP hears Disconnected for a station that was
 // there; then pending requests of sockets end as after Disconnect. ErrMode
 // unless a Soft-AP runs; ErrRequest if not sendable. It stands for
@@ -243,8 +259,11 @@ func (c *Client) StopAP() error {
 // stopAP is StopAP. The device says Disconnected for each station too; we do not
 // wait for that, because not all do (spec/hif-messages.md 2.10). Lock held.
 func (d *Driver) stopAP() error {
-	late := d.mailFull()
-	if err := d.sendNone(hif.OpDisableAP); err != nil {
+	late, op := d.mailFull(), hif.OpDisableAP
+	if d.ap.page.on {
+		op = hif.OpStopProvision
+	}
+	if err := d.sendNone(op); err != nil {
 		return fmt.Errorf("stop Soft-AP: %w", err)
 	}
 	d.apGone(nil)
@@ -255,7 +274,7 @@ func (d *Driver) stopAP() error {
 // apGone is the end of the Soft-AP and of all that hung on it. Lock held.
 func (d *Driver) apGone(why error) {
 	n := d.ap.stations
-	d.ap.on, d.ap.stations, d.ap.farewells = false, 0, n
+	d.ap.on, d.ap.stations, d.ap.farewells, d.ap.page = false, 0, n, provisionState{}
 	d.conn.up = false
 	d.ip.drop()
 	d.assoc.forget()

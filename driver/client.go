@@ -3,6 +3,8 @@ package driver
 import (
 	"fmt"
 	"time"
+
+	"github.com/understudy-net/understudy/bus/hif"
 )
 
 // Client is the handle of the one shared user of the driver, made by
@@ -67,6 +69,7 @@ func (d *Driver) resetControl() {
 	d.clock = clockState{}
 	d.power = powerState{}
 	d.ota = otaState{}
+	d.wps = wpsState{}
 }
 
 // valid says whether c came from Open.
@@ -131,6 +134,9 @@ func (c *Client) Close() error {
 	}
 	d.closeSockets()
 	d.restorePower()
+	if d.wps.running {
+		_ = d.sendNone(hif.OpDisableWPS)
+	}
 	if d.roams {
 		_ = d.setRoaming(RoamOff)
 	}

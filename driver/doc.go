@@ -35,8 +35,8 @@
 // 7 TCP and 4 UDP sockets, 1400 bytes a send, unless a device of ours whose
 // profile has more says so (Client.Limits); one receive request outstanding a
 // socket, names of at most 63 characters, 4 resolver requests at a time. IPv4
-// only. Web provisioning on the Soft-AP and the enterprise modes are not part of
-// this version: their functions are absent.
+// only. The enterprise modes are not part of this version: their functions are
+// absent.
 //
 // TLS sockets are secured by the device: its versions, its cipher suites
 // (SetCiphers), the root certificates in its flash. 4 of the TCP sockets can be

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/understudy-net/understudy/bus"
+	"github.com/understudy-net/understudy/bus/hif"
 	"github.com/understudy-net/understudy/bus/spi"
 )
 
@@ -90,6 +91,7 @@ type Driver struct {
 	clock   clockState
 	power   powerState
 	ota     otaState
+	wps     wpsState
 	otaOpts otaOptions
 	sockets sockTable
 }
@@ -210,6 +212,9 @@ func (d *Driver) fail(err error) {
 	d.abortSockets(false)
 	d.abortRequests()
 	d.abortUpdates()
+	if d.wps.running {
+		d.handleWPS(hif.WPSReply{})
+	}
 	d.hook(Notice{Kind: NoticeState})
 }
 

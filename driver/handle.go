@@ -53,6 +53,10 @@ func (d *Driver) handleWiFi(op hif.Op, b []byte) error {
 		return with(b, hif.ParseRSSI, d.handleRSSI)
 	case hif.OpSysTime:
 		return with(b, hif.ParseSysTime, d.handleTime)
+	case hif.OpProvisionInfo:
+		return with(b, hif.ParseProvisionInfo, d.handleProvision)
+	case hif.OpWPS:
+		return with(b, hif.ParseWPSReply, d.handleWPS)
 	default:
 		d.stats.Unknown++
 	}

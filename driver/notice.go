@@ -16,6 +16,8 @@ const (
 	NoticeRSSI                             // N: dBm
 	NoticeTime                             // Time; zero: the device does not know it
 	NoticeUpdate                           // Stored and Expected: what OnUpdateProgress is told
+	NoticeProvision                        // Network: what Provisioning.Done is told
+	NoticeWPS                              // Network: what the callback of StartWPS is told
 )
 
 // Notice tells a layer above what happened besides socket events.
@@ -28,6 +30,8 @@ type Notice struct {
 	Scan  ScanResult
 	Assoc AssocInfo
 	Time  time.Time
+
+	Network NetworkEvent
 
 	Stored, Expected int64
 }

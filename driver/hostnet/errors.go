@@ -16,6 +16,9 @@ var ErrNoAddress = errors.New("joined, but DHCP gave no address")
 // ErrLinkLost: the network was lost, or left, before the call was done.
 var ErrLinkLost = errors.New("the link was lost")
 
+// ErrStopped: what was waited for was ended by another call.
+var ErrStopped = errors.New("stopped by another call")
+
 // ErrTimeUnknown: the device does not know the time yet.
 var ErrTimeUnknown = errors.New("the device does not know the time yet")
 

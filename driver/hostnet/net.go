@@ -86,6 +86,7 @@ type Net struct {
 	otaq     sock.Waiters // an update or a change of images went on
 
 	joining *joining
+	asking  *asking
 	left    uint64 // counts disconnections
 	pinging bool
 	scan    scanState
@@ -218,6 +219,9 @@ func (n *Net) notice(nt driver.Notice) {
 		n.wakeAll()
 	case driver.NoticeConn, driver.NoticeIP:
 		n.linkNotice(nt)
+		n.Wake(&n.linkq)
+	case driver.NoticeProvision, driver.NoticeWPS:
+		n.askNotice(nt)
 		n.Wake(&n.linkq)
 	case driver.NoticeScanDone, driver.NoticeScanResult:
 		n.scanNotice(nt)
