@@ -18,7 +18,7 @@ var floors = []string{
 	1: "bus/spi stack/tcp device/flash sock/co world air",
 	2: "bus stack/dhcp stack/dns stack/sntp air/wifi device/tls uplink/frames",
 	3: "driver bus/remote stack device/ota device/provision",
-	4: "driver/hostnet device",
+	4: "driver/hostnet device internal/overbus",
 	5: "understudytest uplink/user",
 	6: "inspect fleet board shim/test uplink/tap uplink/packet internal/peers",
 	7: "fleet/nats",

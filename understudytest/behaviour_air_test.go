@@ -70,11 +70,14 @@ func (r *rig) tapAir() {
 			return
 		}
 		p := parsePacket(f.Data)
-		p.n, p.at, p.up = len(r.trace), now, f.From == understudytest.DeviceMAC
+		p.at, p.up = now, f.From == understudytest.DeviceMAC
 		if !p.up && p.eth.Src == understudytest.DeviceMAC || p.up && p.eth.Src != understudytest.DeviceMAC {
 			return // an access point passes a broadcast on
 		}
+		r.mu.Lock()
+		p.n = len(r.trace)
 		r.trace = append(r.trace, entry{at: now, pkt: p})
+		r.mu.Unlock()
 		r.World.Wake(&r.q)
 	})
 }
@@ -164,7 +167,7 @@ func withFlag(f wire.TCPFlags) match {
 // packets returns those that match from place since of the trace on.
 func (r *rig) packets(since int, ms ...match) []*packet {
 	var found []*packet
-	for _, e := range r.trace[since:] {
+	for _, e := range r.since(since) {
 		if e.pkt != nil && all(ms...)(e.pkt) {
 			found = append(found, e.pkt)
 		}
@@ -212,9 +215,9 @@ func (r *rig) puppet() *puppet {
 	r.Go(func() {
 		now := r.World.Lock()
 		for !r.World.Closed() {
-			for ; seen < len(r.trace); seen++ {
-				if q := r.trace[seen].pkt; q != nil {
-					p.answerARP(now, q)
+			for _, e := range r.since(seen) {
+				if seen++; e.pkt != nil {
+					p.answerARP(now, e.pkt)
 				}
 			}
 			now = r.World.Wait(&r.q, time.Time{})

@@ -158,6 +158,27 @@ var clientCalls = map[string]func(c *driver.Client) []any{
 	"StandbyFirmware": func(c *driver.Client) []any { v, err := c.StandbyFirmware(); return []any{err, v} },
 	"Time":            func(c *driver.Client) []any { return []any{c.Time(nil)} },
 	"UseDHCP":         func(c *driver.Client) []any { return []any{c.UseDHCP(nil)} },
+
+	"AbortUpdate":      func(c *driver.Client) []any { return []any{c.AbortUpdate()} },
+	"OTASNI":           func(c *driver.Client) []any { return []any{c.OTASNI()} },
+	"OTAVerify":        func(c *driver.Client) []any { return []any{c.OTAVerify()} },
+	"OnUpdateProgress": func(c *driver.Client) []any { return []any{c.OnUpdateProgress(nil)} },
+	"Rollback":         func(c *driver.Client) []any { return []any{c.Rollback(nil)} },
+	"RollbackHook":     func(c *driver.Client) []any { return []any{c.RollbackHook(nil)} },
+	"SetOTASNI":        func(c *driver.Client) []any { return []any{c.SetOTASNI("ota.test")} },
+	"SetOTAVerify":     func(c *driver.Client) []any { return []any{c.SetOTAVerify(true)} },
+	"SwitchImage":      func(c *driver.Client) []any { return []any{c.SwitchImage(nil)} },
+	"SwitchImageHook":  func(c *driver.Client) []any { return []any{c.SwitchImageHook(nil)} },
+	"Update":           func(c *driver.Client) []any { return []any{c.Update(otaURL, nil)} },
+	"UpdateHook":       func(c *driver.Client) []any { return []any{c.UpdateHook(otaURL, nil)} },
+	"Updating":         func(c *driver.Client) []any { return []any{c.Updating()} },
+
+	"StartProvisioning": func(c *driver.Client) []any {
+		return []any{c.StartProvisioning(driver.BSS{SSID: "x", Channel: 1}, driver.OpenAuth, driver.Provisioning{}, nil)}
+	},
+	"StartWPS":    func(c *driver.Client) []any { return []any{c.StartWPS(nil)} },
+	"StartWPSPIN": func(c *driver.Client) []any { return []any{c.StartWPSPIN("12345670", nil)} },
+	"StopWPS":     func(c *driver.Client) []any { return []any{c.StopWPS()} },
 }
 
 // uncheckedCalls do not look whether the client is open: the registrations of

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,14 +22,14 @@ import (
 func TestPowerSaveModesCarryAWholeSession(t *testing.T) {
 	for m := driver.PowerSaveOff; m <= driver.PowerManual; m++ {
 		t.Run(m.String(), func(t *testing.T) {
-			wakes, sends := 0, 0
+			var wakes, sends atomic.Int32
 			c := understudytest.Config{Bus: func(p bus.Port) bus.Port {
 				return bus.NewTap(p, bus.TapConfig{Line: func(l string) {
 					switch {
 					case strings.HasPrefix(l, "W WAKE_CLK = 0x2"):
-						wakes++
+						wakes.Add(1)
 					case strings.HasPrefix(l, "W RCV_CTRL_3"):
-						sends++
+						sends.Add(1)
 					}
 				}})
 			}}
@@ -38,7 +39,8 @@ func TestPowerSaveModesCarryAWholeSession(t *testing.T) {
 				if m == driver.PowerManual {
 					r.ok("Sleep", r.Client.Sleep(time.Second))
 				}
-				wakes, sends = 0, 0
+				wakes.Store(0)
+				sends.Store(0)
 				r.ok("Join", r.Join())
 				data := pattern(20000)
 				r.AddHost("echo.test").HandleTCP(7, func(c net.Conn) { io.Copy(c, c) })
@@ -53,8 +55,8 @@ func TestPowerSaveModesCarryAWholeSession(t *testing.T) {
 					r.fatalf("other bytes came back")
 				}
 				r.ok("Close", conn.Close())
-				if wakes > 0 != (m != driver.PowerSaveOff) || wakes > 0 && wakes < sends {
-					r.fatalf("the chip was woken %d times for %d messages", wakes, sends)
+				if w, s := wakes.Load(), sends.Load(); w > 0 != (m != driver.PowerSaveOff) || w > 0 && w < s {
+					r.fatalf("the chip was woken %d times for %d messages", w, s)
 				}
 				if mode := r.Client.Power(); mode != m {
 					r.fatalf("mode %v", mode)
@@ -66,19 +68,20 @@ func TestPowerSaveModesCarryAWholeSession(t *testing.T) {
 
 // What one client has set is not there for the next.
 func TestPowerSaveEndsWithTheClient(t *testing.T) {
-	sleeps := 0
+	var sleeps atomic.Int32
 	c := understudytest.Config{Driver: driver.Config{Trace: func(s string) {
 		if strings.Contains(s, hif.OpSleep.String()) {
-			sleeps++
+			sleeps.Add(1)
 		}
 	}}}
 	behaveWith(t, c, func(r *rig) {
+		sleeps.Store(0)
 		r.ok("SetPower", r.Client.SetPower(driver.PowerAutoLow))
 		r.ok("Close", r.Client.Close())
 		c, err := r.Driver.Open()
 		r.ok("Open", err)
-		if m := c.Power(); m != driver.PowerSaveOff || sleeps != 2 {
-			r.fatalf("mode %v after %d settings", m, sleeps)
+		if m := c.Power(); m != driver.PowerSaveOff || sleeps.Load() != 2 {
+			r.fatalf("mode %v after %d settings", m, sleeps.Load())
 		}
 	})
 }

@@ -307,9 +307,9 @@ func eventsThatWait(t *testing.T) {
 		r.take(3, driver.Datagram)
 		s, u := r.stream(), r.bound(driver.Datagram, 9)
 		release := r.hold()
+		before := r.Driver.Stats().Received
 		r.ok("Bind", s.Bind(netip.MustParseAddrPort("0.0.0.0:80")))
 		r.ok("SendTo", u.SendTo([]byte("x"), peer.at))
-		before := r.Driver.Stats().Received
 		r.Sleep(time.Second)
 		r.ok("Tasks", r.Driver.Tasks())
 		if n := r.Driver.Stats().Received - before; n != 2 {

@@ -235,7 +235,7 @@ func TestTCP12_FloodOfSends(t *testing.T) {
 		done := false
 		r.Go(func() {
 			r.peerReads(c, stream[:1400*(sent+1)])
-			done = true
+			r.now(func() { done = true })
 		})
 		r.wantSent(s, 1400)
 		r.ok("Send after the next event", s.Send(stream[1400*sent:1400*(sent+1)]))

@@ -114,7 +114,7 @@ func TestTCP20_WindowClosesAndOpens(t *testing.T) {
 		isOpen := func(p *packet) bool { return p.tcp.Wnd > 0 }
 		closed := r.wantPacket("window of zero", from, up, port(80), isClosed)
 		arrived, window := 0, ^uint16(0)
-		for _, e := range r.trace[from : closed.n+1] {
+		for _, e := range r.since(from)[:closed.n+1-from] {
 			switch p := e.pkt; {
 			case p == nil || p.kind != kindTCP:
 			case !p.up:

@@ -16,6 +16,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,12 +25,12 @@ import (
 	"github.com/understudy-net/understudy/understudytest"
 )
 
-// patience is how long a rig waits, in virtual time, for what should come soon.
+// patience is how long a rig waits for what should come soon.
 const patience = 5 * time.Second
 
-// rig is a bench in virtual time for tests of the driver's calls and events:
-// the test is one actor, which makes the calls, and another pumps the driver
-// and runs its callbacks. All that happens is kept in the trace, in order:
+// rig is a bench for tests of the driver's calls and events, in one of the forms
+// of inForms. In a virtual world the test is one actor, which makes the calls, and
+// another pumps the driver and runs its callbacks; else both are goroutines. All that happens is kept in the trace, in order:
 // callbacks, and packets between the device and its access point. Events are
 // taken from it by want and its kin; what nobody took fails the test at its
 // end, so "exactly one" is part of each expectation.
@@ -37,9 +38,14 @@ type rig struct {
 	*understudytest.Bench
 	t     *testing.T
 	start time.Time
-	trace []entry
-	fresh []*event     // of the trace, those that were not taken
+	begun time.Time    // what the test shows
 	q     sock.Waiters // woken at each entry of the trace
+
+	// On the wall clock callbacks, machines and the test run at the same time.
+	// The lock may be taken with that of the world, and not the other way round.
+	mu    sync.Mutex
+	trace []entry
+	fresh []*event // of the trace, those that were not taken
 }
 
 // entry is a line of the trace: an event or a packet.
@@ -58,27 +64,35 @@ type event struct {
 	msg  any           // a driver.Msg, or whatever the callback was given
 }
 
-// behave runs body, as an actor, on a bench that has joined its network and has
-// nothing more to say of itself.
+// behave runs body, as an actor, on benches that have joined their network and have
+// nothing more to say of themselves, in all forms.
 func behave(t *testing.T, body func(r *rig)) {
 	t.Helper()
 	behaveWith(t, understudytest.Config{}, func(r *rig) {
-		r.ok("join", r.Join())
-		r.Sleep(patience) // the announcements of the new address
+		r.settled()
 		body(r)
 	})
 }
 
-// behaveWith runs body on a bench that was booted, unless c says otherwise, and
-// did nothing else yet.
+// behaveWith runs body on benches that were booted, unless c says otherwise, and
+// did nothing else yet, in all forms. c is shared by them.
 func behaveWith(t *testing.T, c understudytest.Config, body func(r *rig)) {
 	t.Helper()
-	b := understudytest.VirtualConfig(t, c)
+	inForms(t, func(*testing.T) understudytest.Config { return c }, body)
+}
+
+// play runs body on b, and returns how long it took on the clock of b, from the
+// call of settled on if there was one.
+func play(t *testing.T, b *understudytest.Bench, body func(r *rig)) time.Duration {
+	t.Helper()
 	r := &rig{Bench: b, t: t, start: b.Now()}
+	r.begun = r.start
 	r.tapAir()
 	if r.Client != nil {
 		r.attach()
-		r.Go(r.pump)
+		if b.World.Virtual() {
+			r.Go(r.pump)
+		} // else Driver.Run does it
 	}
 	stalled := b.Run(func() {
 		body(r)
@@ -89,7 +103,21 @@ func behaveWith(t *testing.T, c understudytest.Config, body func(r *rig)) {
 	if stalled != nil {
 		t.Errorf("%v\n%s", stalled, r.story())
 	}
+	return b.Now().Sub(r.begun)
 }
+
+// settled joins the network and waits until the device has announced its address
+// and knows the time: it says nothing more by itself.
+func (r *rig) settled() {
+	r.t.Helper()
+	r.ok("join", r.Join())
+	r.Sleep(settling)
+	r.begun = r.Now()
+}
+
+// settling is a little more than the two seconds from the first announcement of an
+// address to the last one.
+const settling = 2500 * time.Millisecond
 
 // attach has the events of sockets and of the resolver told to the trace.
 func (r *rig) attach() {
@@ -121,8 +149,10 @@ func (r *rig) closed() bool {
 // something beside the test and tell of its end.
 func (r *rig) tell(s driver.Socket, msg any) {
 	now := r.World.Lock()
+	r.mu.Lock()
 	e := &event{n: len(r.trace), at: now, sock: s, msg: msg}
 	r.trace, r.fresh = append(r.trace, entry{at: now, event: e}), append(r.fresh, e)
+	r.mu.Unlock()
 	r.World.Wake(&r.q)
 	r.World.Unlock()
 }
@@ -141,24 +171,20 @@ var none driver.Socket
 // taken from the device and wait.
 func (r *rig) hold() (release func()) {
 	r.t.Helper()
-	held, open := false, false
+	held, open := false, false // of the world's lock
 	r.Client.OnResolve(func(string, netip.Addr) {
-		held = true
 		r.notef("the dispatcher is held")
+		r.now(func() { held = true })
 		r.until(time.Hour, func() bool { return open })
 	})
 	r.ok("Resolve", r.Client.Resolve("10.9.0.1")) // is answered at once
-	r.Sleep(time.Millisecond)
-	if !held {
+	if !r.until(patience, func() bool { return held }) {
 		r.fatalf("the callback that is to be held did not run")
 	}
 	r.attach()
 	return func() {
-		open = true
 		r.notef("the dispatcher is let go")
-		r.World.Lock()
-		r.World.Wake(&r.q)
-		r.World.Unlock()
+		r.now(func() { open = true })
 	}
 }
 
@@ -189,6 +215,8 @@ func wantWithin[M any](r *rig, s driver.Socket, bound time.Duration) (M, *event)
 // takeFirst takes the first event that is wanted, nil if none comes in time.
 func (r *rig) takeFirst(bound time.Duration, wanted func(e *event) bool) (found *event) {
 	r.until(bound, func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		i := slices.IndexFunc(r.fresh, wanted)
 		if i >= 0 {
 			found = r.fresh[i]
@@ -197,6 +225,14 @@ func (r *rig) takeFirst(bound time.Duration, wanted func(e *event) bool) (found 
 		return i >= 0
 	})
 	return found
+}
+
+// now does what those who wait in until are to see.
+func (r *rig) now(f func()) {
+	r.World.Lock()
+	f()
+	r.World.Wake(&r.q)
+	r.World.Unlock()
 }
 
 // until waits until cond is true, which is asked at each entry of the trace
@@ -222,17 +258,38 @@ func (r *rig) quiet(d time.Duration, why string) {
 // nothingMore fails if there is an event that was not taken.
 func (r *rig) nothingMore(why string) {
 	r.t.Helper()
-	if len(r.fresh) > 0 {
-		r.fatalf("%s: an event too many: %s", why, r.trace[r.fresh[0].n])
+	if more := r.untaken(); len(more) > 0 {
+		r.fatalf("%s: an event too many: %s", why, entry{event: more[0]})
 	}
 }
 
+// untaken is the events that were not taken.
+func (r *rig) untaken() []*event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.fresh)
+}
+
+// since is the trace from a place on. It stays as it is.
+func (r *rig) since(place int) []entry {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.trace[place:len(r.trace):len(r.trace)]
+}
+
 // mark is the present end of the trace.
-func (r *rig) mark() int { return len(r.trace) }
+func (r *rig) mark() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.trace)
+}
 
 // notef puts a remark into the trace.
 func (r *rig) notef(format string, args ...any) {
-	r.trace = append(r.trace, entry{at: r.Now(), note: fmt.Sprintf(format, args...)})
+	e := entry{at: r.Now(), note: fmt.Sprintf(format, args...)}
+	r.mu.Lock()
+	r.trace = append(r.trace, e)
+	r.mu.Unlock()
 }
 
 // fatalf ends the test with the trace so far.
@@ -247,9 +304,10 @@ const storyLines = 60
 // story prints the end of the trace.
 func (r *rig) story() string {
 	var b strings.Builder
-	first := max(0, len(r.trace)-storyLines)
+	trace := r.since(0)
+	first := max(0, len(trace)-storyLines)
 	fmt.Fprintf(&b, "trace (%d earlier lines left out; time since the start, now %v):\n", first, r.Now().Sub(r.start))
-	for _, e := range r.trace[first:] {
+	for _, e := range trace[first:] {
 		fmt.Fprintf(&b, "%12.6f  %s\n", e.at.Sub(r.start).Seconds(), e)
 	}
 	return b.String()

@@ -125,7 +125,7 @@ func (r *rig) setServer(s *tlsServer, c *tls.Config) {
 	}
 	c.Time = r.Now
 	c.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
-		s.hello = h
+		r.locked(func(time.Time) { s.hello = h })
 		return nil, nil
 	}
 }
@@ -133,23 +133,25 @@ func (r *rig) setServer(s *tlsServer, c *tls.Config) {
 // echoTLS serves one connection.
 func (r *rig) echoTLS(s *tlsServer, conn net.Conn, c *tls.Config) {
 	t := tls.Server(conn, c)
-	s.conns++
+	r.locked(func(time.Time) { s.conns++ })
 	err := t.Handshake()
 	if err == nil {
-		s.states = append(s.states, t.ConnectionState())
+		state := t.ConnectionState()
+		r.locked(func(time.Time) { s.states = append(s.states, state) })
 		_, err = io.Copy(t, t)
 		t.Close()
 	}
-	s.errs = append(s.errs, err)
+	r.locked(func(time.Time) { s.errs = append(s.errs, err) })
 }
 
 // withTLS runs body on a bench that has joined and whose device trusts the root
 // of tlsKeys, and no other.
 func withTLS(t *testing.T, p device.Profile, body func(r *rig)) {
 	t.Helper()
-	behaveWith(t, understudytest.Config{Device: device.Config{Profile: p, Flash: tlsFlash(t, p)}}, func(r *rig) {
-		r.ok("join", r.Join())
-		r.Sleep(patience) // the announcements of the new address, and the time
+	inForms(t, func(t *testing.T) understudytest.Config {
+		return understudytest.Config{Device: device.Config{Profile: p, Flash: tlsFlash(t, p)}}
+	}, func(r *rig) {
+		r.settled()
 		body(r)
 	})
 }
@@ -199,7 +201,7 @@ func (r *rig) detail(s driver.Socket, want driver.ErrDetail) {
 // onAir counts the packets since mark that carry the text in clear.
 func (r *rig) onAir(since int, text string) int {
 	n := 0
-	for _, e := range r.trace[since:] {
+	for _, e := range r.since(since) {
 		if e.pkt != nil && bytes.Contains(e.pkt.body, []byte(text)) {
 			n++
 		}
@@ -361,24 +363,25 @@ func TestTLS05_CertificateForAnotherName(t *testing.T) {
 }
 
 func TestTLS06_ProtocolIndex(t *testing.T) {
-	for _, tc := range []struct {
-		name   string
-		server []string
-		index  int
-	}{{"second", []string{"http/1.1"}, 2}, {"first", []string{"h2", "http/1.1"}, 1}, {"no ALPN", nil, 0}} {
-		t.Run(tc.name, func(t *testing.T) {
-			withTLS(t, device.Profile{}, func(r *rig) {
-				srv := r.serveTLS(&tls.Config{NextProtos: tc.server})
-				s := r.secureSocket(driver.TLS)
-				r.ok("SetALPN", s.SetALPN("h2", "http/1.1"))
-				r.connect(s, srv.at, nil)
-				if i, err := s.ALPN(); i != tc.index || err != nil {
-					r.fatalf("index %d, %v, want %d", i, err, tc.index)
-				}
-				r.roundTrip(s, "hello")
-			})
-		})
-	}
+	withTLS(t, device.Profile{}, func(r *rig) {
+		for i, tc := range []struct {
+			server []string
+			index  int
+		}{{[]string{"http/1.1"}, 2}, {[]string{"h2", "http/1.1"}, 1}, {nil, 0}} {
+			var c tls.Config
+			srv := &tlsServer{Host: r.AddHost(fmt.Sprintf("alpn%d.test", i))}
+			r.setServer(srv, &c)
+			c.NextProtos = tc.server
+			r.ok("serve", srv.HandleTCP(443, func(conn net.Conn) { r.echoTLS(srv, conn, &c) }))
+			s := r.secureSocket(driver.TLS)
+			r.ok("SetALPN", s.SetALPN("h2", "http/1.1"))
+			r.connect(s, netip.AddrPortFrom(srv.Addr, 443), nil)
+			if i, err := s.ALPN(); i != tc.index || err != nil {
+				r.fatalf("server with %q: index %d, %v, want %d", tc.server, i, err, tc.index)
+			}
+			r.roundTrip(s, "hello")
+		}
+	})
 }
 
 func TestTLS07_SecureLater(t *testing.T) {

@@ -4,12 +4,11 @@ import (
 	"context"
 	"io"
 	"net"
-	"path/filepath"
 	"testing"
 
 	"github.com/understudy-net/understudy/air"
 	"github.com/understudy-net/understudy/bus"
-	"github.com/understudy-net/understudy/bus/remote"
+	"github.com/understudy-net/understudy/internal/overbus"
 	"github.com/understudy-net/understudy/understudytest"
 )
 
@@ -19,31 +18,11 @@ import (
 func BenchmarkTCP(b *testing.B) {
 	buses := map[string]func(b *testing.B) func(bus.Port) bus.Port{
 		"memory": func(*testing.B) func(bus.Port) bus.Port { return nil },
-		"unix":   overUnix,
+		"unix":   func(b *testing.B) func(bus.Port) bus.Port { return overbus.Unix(b) },
 	}
 	for _, name := range []string{"memory", "unix"} {
 		b.Run("bus="+name+"/up", func(b *testing.B) { benchmarkTCP(b, buses[name](b), upload) })
 		b.Run("bus="+name+"/down", func(b *testing.B) { benchmarkTCP(b, buses[name](b), download) })
-	}
-}
-
-// overUnix puts a bus socket between device and driver.
-func overUnix(b *testing.B) func(bus.Port) bus.Port {
-	return func(p bus.Port) bus.Port {
-		l, err := net.Listen("unix", filepath.Join(b.TempDir(), "bus"))
-		if err != nil {
-			b.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(context.Background())
-		served := make(chan error, 1)
-		go func() { served <- remote.Serve(ctx, l, p) }()
-		b.Cleanup(func() { cancel(); <-served })
-		c, err := remote.Dial(ctx, "unix", l.Addr().String())
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { c.Close() })
-		return c
 	}
 }
 

@@ -82,14 +82,16 @@ func TestTLSServer(t *testing.T) {
 func TestTLSServerRefuses(t *testing.T) {
 	var said []string
 	p := device.Profile{}
-	c := understudytest.Config{Device: device.Config{Profile: p, Flash: tlsFlash(t, p), Trace: func(e device.Event) {
+	c := understudytest.Config{Device: device.Config{Profile: p, Trace: func(e device.Event) {
 		if e.Kind == device.EventTLS {
 			said = append(said, e.Text)
 		}
 	}}}
-	behaveWith(t, c, func(r *rig) {
-		r.ok("join", r.Join())
-		r.Sleep(patience)
+	inForms(t, func(t *testing.T) understudytest.Config {
+		c.Device.Flash, said = tlsFlash(t, p), nil
+		return c
+	}, func(r *rig) {
+		r.settled()
 		l := r.tlsListener(443)
 		h := r.AddHost("client.test")
 		conn, err := h.Dial(context.Background(), "tcp", r.at(443).String())
@@ -319,7 +321,7 @@ func TestTLSCloseDeliversWhatWasSent(t *testing.T) {
 			sent += 1400
 			r.Sleep(time.Millisecond)
 		}
-		for len(r.fresh) > 0 {
+		for len(r.untaken()) > 0 {
 			want[driver.SendMsg](r, s)
 		}
 		r.close(s)

@@ -20,6 +20,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -76,7 +77,7 @@ func noise(n int) []byte {
 func echo(c net.Conn) { io.Copy(c, c) }
 
 func TestNET01_HTTPClientAndServer(t *testing.T) {
-	bubble(t, func(t *testing.T, b *understudytest.Bench) {
+	inForms(t, inBubble, func(t *testing.T, b *understudytest.Bench) {
 		body := noise(1 << 20)
 		handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			got, err := io.ReadAll(r.Body)
@@ -116,12 +117,12 @@ func TestNET01_HTTPClientAndServer(t *testing.T) {
 		go srv.Serve(l)
 		post(&http.Client{Transport: &http.Transport{DialContext: web.Dial}}, "http://"+b.Client.Addr().String()+"/")
 		srv.Close()
-		synctest.Wait()
+		b.Sleep(time.Millisecond) // the goroutines of its connections
 	})
 }
 
 func TestNET03_ReadDeadline(t *testing.T) {
-	virtual(t, func(b *understudytest.Bench) {
+	inForms(t, inWorld, func(t *testing.T, b *understudytest.Bench) {
 		h := b.AddHost("peer.test")
 		h.HandleTCP(7, func(c net.Conn) {
 			b.Sleep(time.Minute)
@@ -153,7 +154,7 @@ func TestNET03_ReadDeadline(t *testing.T) {
 }
 
 func TestNET04_CloseUnblocks(t *testing.T) {
-	virtual(t, func(b *understudytest.Bench) {
+	inForms(t, inWorld, func(t *testing.T, b *understudytest.Bench) {
 		h := b.AddHost("peer.test")
 		h.HandleTCP(7, func(c net.Conn) { io.Copy(io.Discard, c) })
 		c, err := b.Net.DialContext(bg, "tcp", "peer.test:7")
@@ -189,7 +190,7 @@ func TestNET04_CloseUnblocks(t *testing.T) {
 }
 
 func TestNET05_LongWrite(t *testing.T) {
-	virtual(t, func(b *understudytest.Bench) {
+	inForms(t, inWorld, func(t *testing.T, b *understudytest.Bench) {
 		want := noise(100_000)
 		got := make(chan []byte, 1)
 		h := b.AddHost("peer.test")
@@ -224,13 +225,13 @@ func TestNET05_LongWrite(t *testing.T) {
 }
 
 func TestNET06_CancelledDialFreesTheSocket(t *testing.T) {
-	bubble(t, func(t *testing.T, b *understudytest.Bench) {
+	inForms(t, inBubble, func(t *testing.T, b *understudytest.Bench) {
 		ctx, cancel := context.WithTimeout(bg, time.Second)
 		defer cancel()
 		start := time.Now()
 		_, err := b.Net.DialContext(ctx, "tcp", "10.9.0.77:80")
 		wantErr(t, "silent peer", err, context.DeadlineExceeded)
-		if d := time.Since(start); d != time.Second {
+		if d := time.Since(start); d < time.Second || d > quick {
 			t.Error("took", d)
 		}
 		for range driver.MaxTCPSockets {
@@ -242,7 +243,7 @@ func TestNET06_CancelledDialFreesTheSocket(t *testing.T) {
 }
 
 func TestNET07_TLS13(t *testing.T) {
-	bubble(t, func(t *testing.T, b *understudytest.Bench) {
+	inForms(t, inBubble, func(t *testing.T, b *understudytest.Bench) {
 		cert := certificate(t)
 		h := b.AddHost("secure.test")
 		l, err := h.Listen("tcp", ":443")
@@ -303,7 +304,7 @@ func certificate(t *testing.T) tls.Certificate {
 }
 
 func TestNET08_UnknownName(t *testing.T) {
-	virtual(t, func(b *understudytest.Bench) {
+	inForms(t, inWorld, func(t *testing.T, b *understudytest.Bench) {
 		_, err := b.Net.LookupNetIP(bg, "ip4", "nobody.test")
 		var dns *net.DNSError
 		if !errors.As(err, &dns) || dns.Name != "nobody.test" || dns.IsNotFound || dns.IsTimeout {
@@ -327,37 +328,37 @@ func TestNET08_UnknownName(t *testing.T) {
 		}
 		// More lookups at a time than the device takes.
 		b.AddHost("some.test")
-		done := 0
+		var done atomic.Int32
 		for range 10 {
 			b.Go(func() {
 				if ips, err := b.Net.LookupNetIP(bg, "ip4", "some.test"); err != nil || len(ips) != 1 {
 					t.Error(ips, err)
 				}
-				done++
+				done.Add(1)
 			})
 		}
 		b.Sleep(time.Minute)
-		if done != 10 {
-			t.Errorf("%d of 10 lookups ended", done)
+		if done.Load() != 10 {
+			t.Errorf("%d of 10 lookups ended", done.Load())
 		}
 	})
 }
 
 func TestNET09_ConcurrentPings(t *testing.T) {
-	virtual(t, func(b *understudytest.Bench) {
+	inForms(t, inWorld, func(t *testing.T, b *understudytest.Bench) {
 		a, c := b.AddHost("a.test"), b.AddHost("c.test")
-		done := 0
+		var done atomic.Int32
 		for _, to := range []netip.Addr{a.Addr, c.Addr} {
 			b.Go(func() {
 				if _, err := b.Net.Ping(bg, to); err != nil {
 					t.Error(to, err)
 				}
-				done++
+				done.Add(1)
 			})
 		}
 		b.Sleep(time.Second)
-		if done != 2 {
-			t.Errorf("%d of 2 pings ended", done)
+		if done.Load() != 2 {
+			t.Errorf("%d of 2 pings ended", done.Load())
 		}
 		start := b.Now()
 		_, err := b.Net.PingTTL(bg, netip.MustParseAddr("10.9.0.77"), 3)
@@ -369,7 +370,7 @@ func TestNET09_ConcurrentPings(t *testing.T) {
 }
 
 func TestNET10_HundredsOfCycles(t *testing.T) {
-	virtual(t, func(b *understudytest.Bench) {
+	inForms(t, inWorld, func(t *testing.T, b *understudytest.Bench) {
 		h := b.AddHost("peer.test")
 		h.HandleTCP(7, echo)
 		h.HandleUDP(7, func(_ net.Addr, p []byte) []byte { return p })
@@ -744,7 +745,7 @@ func TestLIF11_BlockingCallInsideACallback(t *testing.T) {
 	run := func(t *testing.T, b *understudytest.Bench) {
 		h := b.AddHost("peer.test")
 		h.HandleTCP(7, echo)
-		done := false
+		var done atomic.Bool
 		check(t, b.Client.OnResolve(func(_ string, a netip.Addr) {
 			c, err := b.Net.DialContext(bg, "tcp", netip.AddrPortFrom(a, 7).String())
 			if err != nil {
@@ -757,7 +758,7 @@ func TestLIF11_BlockingCallInsideACallback(t *testing.T) {
 			if n, err := c.Read(p); err != nil || string(p[:n]) != "from a callback" {
 				t.Errorf("%q %v", p[:n], err)
 			}
-			done = true
+			done.Store(true)
 		}))
 		check(t, b.Client.Resolve("peer.test"))
 		for range 20 {
@@ -766,11 +767,11 @@ func TestLIF11_BlockingCallInsideACallback(t *testing.T) {
 				b.Driver.Tasks()
 			}
 		}
-		if !done {
+		if !done.Load() {
 			t.Error("the callback did not end")
 		}
 	}
-	virtual(t, func(b *understudytest.Bench) { run(t, b) })
+	inForms(t, inWorld, func(t *testing.T, b *understudytest.Bench) { run(t, b) })
 	bubble(t, run)
 }
 

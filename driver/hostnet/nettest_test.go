@@ -7,14 +7,21 @@ import (
 
 	"golang.org/x/net/nettest"
 
+	"github.com/understudy-net/understudy/internal/overbus"
 	"github.com/understudy-net/understudy/understudytest"
 )
 
 // The suite measures with time.Now and makes subtests, so it runs on the wall
-// clock. One end is a conn of the driver, the other one of a stack on the far
+// clock in all forms. One end is a conn of the driver, the other one of a stack on the far
 // side of the air.
 func TestNET02_StandardSuite(t *testing.T) {
-	b := understudytest.New(t)
+	t.Run("memory", func(t *testing.T) { suite(t, understudytest.Config{}) })
+	t.Run("pipe", func(t *testing.T) { suite(t, understudytest.Config{Bus: overbus.Pipe(t)}) })
+	t.Run("unix", func(t *testing.T) { suite(t, understudytest.Config{Bus: overbus.Unix(t)}) })
+}
+
+func suite(t *testing.T, c understudytest.Config) {
+	b := understudytest.NewConfig(t, c)
 	if err := b.Join(); err != nil {
 		t.Fatal(err)
 	}
