@@ -1,7 +1,7 @@
 package understudytest_test
 
-// OTA: firmware updates (spec/driver-api.md 5.14). OTA-22, cuts of power, is
-// shown where the flash is: in package flash and its tests.
+// OTA: firmware updates (spec/driver-api.md 5.14). OTA-22, cuts of power, is in
+// behaviour_cut_test.go.
 
 import (
 	"bufio"
