@@ -281,3 +281,21 @@ func TestFaults(t *testing.T) {
 		}
 	}
 }
+
+// A change where only one copy is good, and no boot came in between: that copy is not the first to be written.
+func TestPowerCutsOfAChangeWithOneCopy(t *testing.T) {
+	content, old, next := switched(t)
+	for _, at := range []int{0x1000, 0x2000} {
+		one := bytes.Clone(content)
+		clear(one[at : at+ControlLen])
+		everyCut(t, one, func(f *Flash) error { _, err := f.SetControl(next); return err }, func(what string, mem Memory) {
+			f, err := Open(mem, Size4M)
+			if err != nil {
+				t.Fatalf("copy at %#x bad, %s: %v", at, what, err)
+			}
+			if c, _ := f.Control(); c != old && c != next {
+				t.Fatalf("copy at %#x bad, %s: %+v", at, what, c)
+			}
+		})
+	}
+}
