@@ -175,12 +175,13 @@ func (f *firmware) addressEvent(now time.Time, e stack.Event) {
 	}
 }
 
-// configured is a new address, or a lease that was renewed. Sockets of another address die with it (driver-api 3.8).
+// configured is a new address, or a lease that was renewed. Sockets of another address die with it: the host hears of
+// the address first, and then of them (driver-api 3.8).
 func (f *firmware) configured(now time.Time, e stack.Event) {
 	addr := e.Address.Prefix.Addr()
 	renewed := addr == f.ip.addr
 	if !renewed && f.ip.addr.IsValid() {
-		f.abortSockets(now)
+		defer f.abortSockets(now)
 	}
 	f.ip.addr, f.ip.giveUp, f.ip.failed = addr, time.Time{}, false
 	if e.Address.Lease == nil {
@@ -216,13 +217,13 @@ func (f *firmware) reportLease(e stack.Event) {
 const leaseForEver = 0xffffffff
 
 // addressLost is a lease that ran out or was taken back. The protocol has no message for it; hosts of 19.6.1 and later,
-// which take every DHCP_CONF, get one with the address 0.
+// which take every DHCP_CONF, get one with the address 0, before they hear of their sockets (driver-api 3.8).
 func (f *firmware) addressLost(now time.Time) {
-	f.abortSockets(now)
 	f.ip.addr = netip.Addr{}
 	if f.host >= hif.V19_6_1 {
 		event(f.d, hif.OpDHCPConf, hif.IPConfig{Size: hif.IPConfigSize(f.host)})
 	}
+	f.abortSockets(now)
 }
 
 // dhcpFailed tells hosts that have a message for it, once until there is an address; the client goes on trying.

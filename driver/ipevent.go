@@ -20,18 +20,15 @@ func (d *Driver) handleDHCP(m hif.IPConfig) {
 	a := addr4(m.IP)
 	if !a.IsValid() {
 		d.ip.drop()
+		d.tellIP(IPEvent{Kind: IPLost, Addr: old}) // the link first, then those who used it (3.8)
 		d.abortSockets(false)
 		d.abortRequests()
-		d.tellIP(IPEvent{Kind: IPLost, Addr: old})
 		return
 	}
 	d.ip.up = true
 	d.ip.current = IPConfig{
 		Prefix: prefixOf(m.IP, m.Mask), Gateway: addr4(m.Gateway), DNS: addr4(m.DNS), AltDNS: addr4(m.AltDNS),
 		Lease: time.Duration(m.Lease) * time.Second,
-	}
-	if old.IsValid() && old != a { // connections of the old address are void (3.8)
-		d.abortSockets(false)
 	}
 	if d.ip.onDHCP != nil {
 		d.postClient(func() {
@@ -44,6 +41,9 @@ func (d *Driver) handleDHCP(m hif.IPConfig) {
 		})
 	}
 	d.tellIP(IPEvent{Kind: IPLeased, Addr: a})
+	if old.IsValid() && old != a { // connections of the old address are void (3.8)
+		d.abortSockets(false)
+	}
 }
 
 func (d *Driver) handleDHCPFailure() {
