@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write docs/functions.md anew")
+var update = flag.Bool("update", false, "write docs/functions.md and docs/behaviours.md anew")
 
 // functionsDoc is the table that TestFunctionsTable checks and, with -update,
 // writes.
@@ -116,6 +116,7 @@ func TestFunctionsTable(t *testing.T) {
 			fmt.Fprintf(&b, "| `%s` | %s |\n", n, standIn(t, n, goNames[n], unsupported))
 		}
 	}
+	b.WriteString(behavioursSection())
 	if *update {
 		if err := os.WriteFile(functionsDoc, []byte(b.String()), 0o644); err != nil {
 			t.Fatal(err)
