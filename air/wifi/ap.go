@@ -127,6 +127,7 @@ type AccessPoint struct {
 	beat    []byte // the beacon, but for its timestamp
 	reply   []byte // the probe response, likewise
 
+	hand    handover
 	peers   map[wire.MAC]*peer
 	waiting peerList // authenticated, not associated: the oldest makes room
 	timers  peerHeap
@@ -209,6 +210,7 @@ func (ap *AccessPoint) Vanish() {
 
 func (ap *AccessPoint) vanish() {
 	ap.running, ap.beacon = false, time.Time{}
+	ap.hand = handover{}
 	ap.port.SetChannel(air.ChannelOff)
 }
 
@@ -288,13 +290,16 @@ func (ap *AccessPoint) Disconnect(now time.Time, mac wire.MAC, code ReasonCode) 
 
 // Deadline says when Advance is next needed; zero means never. It is past when there are new events.
 func (ap *AccessPoint) Deadline() time.Time {
-	return earliest(earliest(ap.events.since, ap.beacon), ap.timers.next())
+	return earliest(earliest(ap.events.since, ap.beacon), earliest(ap.timers.next(), ap.hand.until))
 }
 
 // Advance does what is due: beacons, repetitions of the handshake, stations that are silent, events for Handle.
 func (ap *AccessPoint) Advance(now time.Time) {
 	if due(ap.beacon, now) {
 		ap.sendBeacon(now)
+	}
+	if due(ap.hand.until, now) {
+		ap.CancelWPS(now)
 	}
 	for due(ap.timers.next(), now) {
 		ap.expire(now, ap.timers[0])
@@ -327,7 +332,7 @@ func (ap *AccessPoint) prepare() {
 		Capability: ap.capability(),
 		Channel:    ap.cfg.Channel,
 		RSN:        ap.rsn(),
-		Extra:      ap.cfg.Elements,
+		Extra:      ap.offer().Append(slices.Clip(ap.cfg.Elements)),
 	}
 	if !ap.cfg.Hidden {
 		m.SSID = []byte(ap.cfg.SSID)

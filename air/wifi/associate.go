@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/understudy-net/understudy/air"
+	"github.com/understudy-net/understudy/air/wps"
 	"github.com/understudy-net/understudy/wire"
 )
 
@@ -35,6 +36,9 @@ func (ap *AccessPoint) receiveManagement(now time.Time, f air.Frame) {
 	}
 	switch m.Subtype {
 	case ProbeRequest:
+		if r, ok := wps.ParseProbe(m.Extra); ok && r.Password == wps.PasswordButton {
+			ap.hand.heard(now, r.UUID)
+		}
 		ap.probed(now, f.From, m.SSID)
 	case Authentication:
 		ap.authenticate(now, f, m)
@@ -113,7 +117,12 @@ func (ap *AccessPoint) associate(now time.Time, f air.Frame, m Management) {
 		ap.waiting.remove(p)
 	}
 	p.rsn = slices.Clone(m.RSN)
+	enroll := wps.Requested(m.Extra) && !ap.hand.until.IsZero()
 	ap.manage(now, f.From, Management{Subtype: AssociationResponse, Capability: ap.capability(), AID: p.aid})
+	if enroll {
+		ap.enroll(now, p)
+		return
+	}
 	if ap.cfg.Security == Open {
 		ap.join(now, p)
 		return
@@ -133,6 +142,12 @@ func (ap *AccessPoint) judge(p *peer, m Management) StatusCode {
 	}
 	if p.aid == 0 && ap.aids.inUse >= ap.cfg.MaxStations {
 		return StatusFull
+	}
+	if wps.Requested(m.Extra) {
+		if ap.hand.until.IsZero() || m.RSN != nil {
+			return StatusDeniedOther // nobody has pushed our button
+		}
+		return StatusSuccess
 	}
 	if ap.cfg.Security == Open {
 		if m.RSN != nil {
@@ -174,6 +189,8 @@ func (ap *AccessPoint) expire(now time.Time, p *peer) {
 		ap.remove(p)
 	case phaseHandshake:
 		ap.repeatKey(now, p)
+	case phaseEnrolling:
+		ap.repeatEAP(now, p)
 	case phaseJoined:
 		if at := p.heard.Add(ap.cfg.Inactivity); at.After(now) {
 			ap.setTimer(p, at)

@@ -23,6 +23,8 @@ func (ap *AccessPoint) receiveData(now time.Time, f air.Frame) {
 		ap.counts.BadFrame++
 	case h.Src != p.mac:
 		ap.counts.Spoofed++
+	case h.Type == wire.EtherTypeEAPOL && h.Dst == ap.cfg.MAC && p.phase == phaseEnrolling:
+		ap.receiveEAP(now, p, payload)
 	case h.Type == wire.EtherTypeEAPOL && h.Dst == ap.cfg.MAC:
 		ap.receiveKey(now, p, payload)
 	case h.Type == wire.EtherTypeEAPOL:

@@ -14,6 +14,7 @@ type StationCounters struct {
 
 	BeaconsLost uint64 // access points that were not heard any more
 	Roamed      uint64 // moves to another access point of the network
+	Enrolled    uint64 // networks that were handed over to it
 	EventsLost  uint64 // events that nobody read
 
 	EAPOL EAPOLCounters
@@ -29,6 +30,7 @@ type APCounters struct {
 	Beacons     uint64
 	Joined      uint64 // stations that completed joining
 	Left        uint64
+	Enrolled    uint64 // stations that the network was handed over to
 	Refused     uint64 // associations
 	Evicted     uint64 // authenticated stations that made room for newer ones
 	BadFrame    uint64 // dropped: no Ethernet header

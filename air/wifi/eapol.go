@@ -32,8 +32,12 @@ const (
 )
 
 const (
-	eapolVersion  = 2 // IEEE 802.1X-2004
-	eapolTypeKey  = 3
+	eapolVersion = 2 // IEEE 802.1X-2004
+	eapolTypeKey = 3
+	// The types that carry EAP (7.5.4), for Wi-Fi Protected Setup.
+	eapolTypePacket = 0
+	eapolTypeStart  = 1
+
 	descriptorRSN = 2
 
 	eapolHeader = 4
@@ -61,6 +65,28 @@ type key struct {
 	nonce  nonce
 	mic    [micLen]byte
 	data   []byte // aliases what was parsed
+}
+
+// parseEAPOL reads the head of an EAPOL frame, which may be followed by padding.
+func parseEAPOL(b []byte) (kind uint8, body []byte, err error) {
+	if len(b) < eapolHeader {
+		return 0, nil, wire.ErrShort
+	}
+	n := eapolHeader + int(binary.BigEndian.Uint16(b[2:]))
+	if b[0] < 1 || b[0] > 3 {
+		return 0, nil, wire.ErrInvalid
+	}
+	if len(b) < n {
+		return 0, nil, wire.ErrShort
+	}
+	return b[1], b[eapolHeader:n], nil
+}
+
+// appendEAPOL appends a frame to b.
+func appendEAPOL(b []byte, kind uint8, body []byte) []byte {
+	b = append(b, eapolVersion, kind)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(body)))
+	return append(b, body...)
 }
 
 // parseKey reads the EAPOL frame b, which may be followed by padding. It returns the frame without the padding,

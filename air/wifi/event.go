@@ -12,14 +12,16 @@ type EventKind uint8
 
 // The events of a station.
 const (
-	EventScanDone   EventKind = iota + 1 // Station.Results has the networks
-	EventJoined                          // associated, keys in place: Send works
-	EventJoinFailed                      // Reason says why
-	EventLeft                            // was joined and is no longer; Reason says why
-	EventRoamed                          // joined with another access point of the network, Network; see SetRoaming
+	EventScanDone     EventKind = iota + 1 // Station.Results has the networks
+	EventJoined                            // associated, keys in place: Send works
+	EventJoinFailed                        // Reason says why
+	EventLeft                              // was joined and is no longer; Reason says why
+	EventRoamed                            // joined with another access point of the network, Network; see SetRoaming
+	EventEnrolled                          // Network and Key are what StartWPS was for
+	EventEnrollFailed                      // Reason says why
 )
 
-// String prints "scan done", "joined", "join failed", "left" or "roamed".
+// String prints "scan done", "joined", "join failed", "left", "roamed", "enrolled" or "enrolment failed".
 func (k EventKind) String() string {
 	switch k {
 	case EventScanDone:
@@ -32,6 +34,10 @@ func (k EventKind) String() string {
 		return "left"
 	case EventRoamed:
 		return "roamed"
+	case EventEnrolled:
+		return "enrolled"
+	case EventEnrollFailed:
+		return "enrolment failed"
 	}
 	return fmt.Sprintf("event(%d)", uint8(k))
 }
@@ -50,6 +56,8 @@ const (
 	ReasonNoAnswer                    // the access point was found and then did not answer (2)
 	ReasonAuthenticationFailed        // wrong passphrase, or the handshake did not end in time (3)
 	ReasonAssociationFailed           // refused; Status says why, for example that the access point is full (4)
+	ReasonWPSOverlap                  // more than one button was pushed
+	ReasonWPSPIN                      // the access point was told another PIN
 )
 
 // String prints the reason in words.
@@ -73,6 +81,10 @@ func (r Reason) String() string {
 		return "authentication failed"
 	case ReasonAssociationFailed:
 		return "association failed"
+	case ReasonWPSOverlap:
+		return "more than one button was pushed"
+	case ReasonWPSPIN:
+		return "the PIN is another"
 	}
 	return fmt.Sprintf("reason(%d)", uint8(r))
 }
@@ -84,6 +96,7 @@ type Event struct {
 	Code    ReasonCode // that the access point gave, if it did
 	Status  StatusCode // likewise
 	Network Network    // concerned, as far as it is known
+	Key     string     // of EventEnrolled: the passphrase, or 64 hexadecimal digits; "" of an open network
 }
 
 // String prints one line.
@@ -91,7 +104,7 @@ func (e Event) String() string {
 	switch e.Kind {
 	case EventScanDone:
 		return e.Kind.String()
-	case EventJoined, EventRoamed:
+	case EventJoined, EventRoamed, EventEnrolled:
 		return fmt.Sprintf("%v %v", e.Kind, e.Network)
 	}
 	s := fmt.Sprintf("%v %q: %v", e.Kind, e.Network.SSID, e.Reason)
@@ -109,17 +122,20 @@ type APEventKind uint8
 
 // The events of an access point.
 const (
-	StationJoined APEventKind = iota + 1 // associated, handshake done
-	StationLeft                          // had joined and is gone
+	StationJoined   APEventKind = iota + 1 // associated, handshake done
+	StationLeft                            // had joined and is gone
+	StationEnrolled                        // was handed the network over, see PushButton
 )
 
-// String prints "station joined" or "station left".
+// String prints "station joined", "station left" or "station enrolled".
 func (k APEventKind) String() string {
 	switch k {
 	case StationJoined:
 		return "station joined"
 	case StationLeft:
 		return "station left"
+	case StationEnrolled:
+		return "station enrolled"
 	}
 	return fmt.Sprintf("event(%d)", uint8(k))
 }

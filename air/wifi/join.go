@@ -50,6 +50,8 @@ type attempt struct {
 	restarts int       // of authentication
 	next     time.Time // repetition or time-out; zero while finding
 
+	wps *enrolling // not nil: it is to come to a network by Wi-Fi Protected Setup
+
 	roam   Event // not zero: it is to find another access point of our network, and what has happened if it does not
 	sought bool  // with a search of its own
 	avoid  wire.MAC
@@ -120,6 +122,10 @@ func (s *Station) searched(now time.Time) {
 	if s.state != StateFinding {
 		return
 	}
+	if s.attempt.wps != nil {
+		s.soughtWPS(now)
+		return
+	}
 	if n, ok := s.choose(s.attempt.p, s.attempt.avoid); ok {
 		s.connect(now, n)
 		return
@@ -163,7 +169,9 @@ func (s *Station) request(now time.Time) {
 			ListenInterval: listenInterval,
 			SSID:           []byte(s.network.SSID),
 		}
-		if s.network.Security == WPA2PSK {
+		if w := s.attempt.wps; w != nil {
+			m.Extra = w.request().AppendAssociation(nil)
+		} else if s.network.Security == WPA2PSK {
 			m.Capability |= CapabilityPrivacy
 			m.RSN = rsnPSK
 		}
@@ -189,6 +197,10 @@ func (s *Station) overdue(now time.Time) {
 		}
 		s.request(now)
 	case StateHandshake:
+		if s.attempt.wps != nil {
+			s.endWPS(now, Event{Reason: ReasonNoAnswer})
+			return
+		}
 		s.sayGoodbye(now, CodeHandshakeTimeout)
 		s.fail(now, Event{Reason: ReasonAuthenticationFailed, Code: CodeHandshakeTimeout})
 	default:
@@ -218,6 +230,10 @@ func (s *Station) associated(now time.Time, m Management) {
 		s.fail(now, Event{Reason: ReasonAssociationFailed, Status: m.Status})
 		return
 	}
+	if s.attempt.wps != nil {
+		s.beginWPS(now)
+		return
+	}
 	if s.network.Security == Open {
 		s.joined(now)
 		return
@@ -244,6 +260,10 @@ func (s *Station) dismissed(now time.Time, code ReasonCode) {
 		// The access point has forgotten the authentication, or this is late.
 		s.restart(now, Event{Reason: ReasonAssociationFailed, Code: code})
 	case StateHandshake:
+		if s.attempt.wps != nil {
+			s.endWPS(now, Event{Reason: ReasonDeauthenticated, Code: code})
+			return
+		}
 		switch code {
 		case CodeClass2, CodeClass3, CodeNotAuthenticated:
 			s.restart(now, Event{Reason: ReasonAuthenticationFailed, Code: code})
@@ -269,8 +289,15 @@ func (s *Station) restart(now time.Time, e Event) {
 
 // fail ends an attempt.
 func (s *Station) fail(now time.Time, e Event) {
-	if s.attempt.roam.Kind != 0 {
+	switch {
+	case s.attempt.roam.Kind != 0:
 		s.roamFailed(now, e)
+		return
+	case s.attempt.wps != nil && e.Reason == ReasonLocal:
+		s.failWPS(now, e)
+		return
+	case s.attempt.wps != nil:
+		s.againWPS(now, e)
 		return
 	}
 	e.Kind = EventJoinFailed
@@ -290,7 +317,8 @@ func (s *Station) reset() {
 	s.attempt, s.network, s.keys, s.member = attempt{}, Network{}, supplicant{}, membership{}
 }
 
-// Leave leaves the network (EventLeft, ReasonLocal; also while it roams), or ends an attempt to join one (EventJoinFailed, ReasonLocal).
+// Leave leaves the network (EventLeft, ReasonLocal; also while it roams), or ends an attempt to join one (EventJoinFailed, ReasonLocal)
+// or to come to one (EventEnrollFailed, ReasonLocal).
 // Otherwise it does nothing; it does not end a scan.
 func (s *Station) Leave(now time.Time) {
 	switch s.state {

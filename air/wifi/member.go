@@ -145,6 +145,8 @@ func (s *Station) receiveData(now time.Time, eth []byte) {
 		s.counts.Echo++
 	case h.Dst != s.cfg.MAC && !h.Dst.IsMulticast():
 		s.counts.Foreign++
+	case h.Type == wire.EtherTypeEAPOL && s.attempt.wps != nil:
+		s.receiveEAP(now, h, payload)
 	case h.Type == wire.EtherTypeEAPOL:
 		s.receiveKey(now, h, payload)
 	case s.state != StateJoined:

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/understudy-net/understudy/air/wps"
 	"github.com/understudy-net/understudy/wire"
 )
 
@@ -13,6 +14,7 @@ type phase uint8
 
 const (
 	phaseAuthenticated phase = iota // not associated yet
+	phaseEnrolling                  // associated, to be handed the network over
 	phaseHandshake                  // associated, waits for keys
 	phaseJoined
 )
@@ -30,6 +32,8 @@ type peer struct {
 	since time.Time // associated
 	heard time.Time
 	keys  authenticator
+
+	enrolling *wps.Registrar // while phaseEnrolling
 
 	timer      time.Time // what it is for depends on phase
 	slot       int       // in the heap, -1: none
@@ -122,6 +126,9 @@ func (ap *AccessPoint) remove(p *peer) {
 	ap.timers.remove(p)
 	ap.aids.put(p.aid)
 	p.aid = 0
+	if ap.hand.peer == p {
+		ap.hand.peer = nil
+	}
 }
 
 // forget removes a peer and reports it if it had joined.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/understudy-net/understudy/air"
+	"github.com/understudy-net/understudy/air/wps"
 	"github.com/understudy-net/understudy/wire"
 )
 
@@ -48,8 +49,9 @@ type ScanParams struct {
 	// StopAtFirst ends the scan with the first network found: of SSIDs, if there are any.
 	StopAtFirst bool
 
-	only bool     // keep networks with these SSIDs and this BSSID only
-	mac  wire.MAC // zero: any
+	extra []byte   // elements of the probe requests, whole
+	only  bool     // keep networks with these SSIDs and this BSSID only
+	mac   wire.MAC // zero: any
 }
 
 // Errors of Scan and Join.
@@ -184,7 +186,7 @@ func (c *scanner) probe(now time.Time) {
 
 func (c *scanner) probeFor(now time.Time, ssid string) {
 	var name [maxSSID]byte
-	m := Management{Subtype: ProbeRequest, SSID: name[:copy(name[:], ssid)]}
+	m := Management{Subtype: ProbeRequest, SSID: name[:copy(name[:], ssid)], Extra: c.p.extra}
 	c.buf = m.Append(c.buf[:0])
 	c.port.Send(now, air.Frame{Kind: air.KindManagement, To: probeGroup, Data: c.buf})
 }
@@ -234,6 +236,7 @@ func (c *scanner) heard(now time.Time, f air.Frame, m Management) {
 		return
 	}
 	n.Channel, n.RSSI, n.Security, n.interval = f.Channel, f.RSSI, securityOf(m), m.Interval
+	n.offer = wps.ParseOffer(m.Extra)
 	if n.rsn != string(m.RSN) {
 		n.rsn = string(m.RSN)
 	}

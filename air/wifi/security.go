@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/understudy-net/understudy/air/wps"
 	"github.com/understudy-net/understudy/wire"
 )
 
@@ -52,6 +53,7 @@ type Network struct {
 
 	rsn      string // body of its RSN element, which message 3 of the handshake must repeat
 	interval uint16 // between beacons, in time units
+	offer    wps.Offer
 }
 
 // String prints one line.
