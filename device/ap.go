@@ -77,6 +77,7 @@ func (f *firmware) startAP(now time.Time, m hif.APConfig) error {
 	if ap.radio, err = f.newRadio(m); err != nil {
 		return err
 	}
+	f.giveUpWPS(now)
 	f.ap = ap
 	ap.radio.Start(now)
 	if err = f.setAPAddress(now); err == nil {

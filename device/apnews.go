@@ -54,10 +54,11 @@ func (f *firmware) drainAP(now time.Time) bool {
 		return false
 	}
 	if e, ok := a.radio.NextEvent(); ok {
-		if e.Kind == wifi.StationJoined {
+		switch e.Kind {
+		case wifi.StationJoined:
 			a.stations = append(a.stations, apStation{mac: e.MAC, full: a.server.Counters().Exhausted})
 			stationNews(f, hif.OpStateChanged, hif.StateChanged{State: hif.Connected})
-		} else {
+		case wifi.StationLeft:
 			f.stationLeft(now, e.MAC)
 		}
 		return true

@@ -34,6 +34,7 @@ type firmware struct {
 	scan    scanState
 	clock   clock
 
+	enrolling      bool // the station is at a WPS exchange
 	renewAfterRoam bool
 	sntp           timeSync
 	dns            []*lookup

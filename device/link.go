@@ -100,6 +100,8 @@ func (f *firmware) stationEvent(now time.Time, e wifi.Event) {
 	case e.Kind == wifi.EventScanDone:
 		f.scanDone(now)
 	case e.Reason == wifi.ReasonLocal:
+	case (e.Kind == wifi.EventEnrolled || e.Kind == wifi.EventEnrollFailed) && f.enrolling:
+		f.wpsEvent(now, e)
 	case e.Kind == wifi.EventJoined && f.link.state == linkJoining:
 		f.joined(now, e.Network)
 	case e.Kind == wifi.EventJoinFailed && f.link.state == linkJoining:
@@ -179,6 +181,7 @@ func (f *firmware) disconnect(now time.Time, r request) {
 
 // leave leaves the network or ends the attempt to join one. Connections are reset while there still is a link.
 func (f *firmware) leave(now time.Time) {
+	f.giveUpWPS(now)
 	if f.link.state == linkJoined {
 		f.linkDown(now, hif.ConnOK)
 	}

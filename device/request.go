@@ -105,8 +105,9 @@ func (f *firmware) wifiRequest(now time.Time, r request) {
 	case hif.OpGetPRNG:
 		f.random(now, r)
 	case hif.OpWPS:
-		f.d.counters.Unsupported++
-		reply(f.d, hif.OpWPS, hif.WPSReply{}) // security type 0: failed (2.17)
+		f.wpsRequest(now, r)
+	case hif.OpDisableWPS:
+		f.stopWPS(now)
 	case hif.OpSetPowerProfile, hif.OpSetTXPower, hif.OpSetBattery, hif.OpSetLogs, hif.OpSetGains, hif.OpAutoRate,
 		hif.OpSetGainTable, hif.OpXOSleep, hif.OpSleep, hif.OpListenInterval, hif.OpDoze:
 		// Tuning of a radio that is not there, and power states that the chip does not need (1.7, 2.13).
@@ -116,7 +117,7 @@ func (f *firmware) wifiRequest(now time.Time, r request) {
 		f.startProvision(now, r)
 	case hif.OpStopProvision:
 		f.stopProvision(now, r)
-	case hif.OpSendEthernet, hif.OpSetMulticastMAC, hif.OpDisableWPS,
+	case hif.OpSendEthernet, hif.OpSetMulticastMAC,
 		hif.OpEnableMonitor, hif.OpDisableMonitor, hif.OpSendWiFi, hif.OpConnectParam, hif.OpEnableP2P, hif.OpDisableP2P,
 		hif.OpRestart, hif.OpRestartAP, hif.OpClientControl, hif.OpServerInit:
 		f.unsupported(now, r) // no answer is due for any of them
