@@ -57,7 +57,7 @@
 //
 // # What it does not have yet
 //
-// Provisioning, WPS, P2P, monitor and Ethernet bypass mode.
+// P2P, monitor and Ethernet bypass mode.
 // Requests for them are counted in Counters.Unsupported; where a host waits for an answer it gets the one that says no.
 // Radio tuning and power-save settings are accepted and have no effect.
 package device

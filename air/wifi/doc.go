@@ -17,6 +17,9 @@
 // keys: a wrong passphrase fails where it fails in life, at the message integrity code of message 2. The handshake travels
 // as EAPOL-Key in Ethernet frames. Until it is done, no other data passes.
 //
+// Wi-Fi Protected Setup hands a network over to a station without keys: [AccessPoint.PushButton] or [AccessPoint.AllowPIN] on one
+// side, [Station.StartWPS] on the other, and EAP-WSC between them (package air/wps), in EAPOL frames too.
+//
 // Every step repeats what is lost, and every step ends: with no network within 6 s, an access point that falls silent
 // within 4 s, a handshake that does not end within 10 s, beacons that stop within 2.5 s.
 //
