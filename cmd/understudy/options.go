@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/understudy-net/understudy/board"
+	"github.com/understudy-net/understudy/bus/hif"
 	"github.com/understudy-net/understudy/device"
 	"github.com/understudy-net/understudy/driver"
 )
@@ -25,6 +26,7 @@ type options struct {
 	profile    string
 	pcap       string
 	flash      string
+	asVersion  string // of foreign firmware
 	trace      string
 	allowHost  bool
 	softAP     bool // the device is to be the only access point
@@ -52,6 +54,7 @@ func (o *options) machine(c *cobra.Command) {
 	f.StringVar(&o.profile, "profile", "winc1500-19.7.7", "the chip to be: winc1500-19.7.7 or unlimited")
 	f.StringVar(&o.pcap, "pcap", "", "write what is on the air to `FILE`, as pcapng for Wireshark")
 	f.StringVar(&o.flash, "flash", "", "keep the flash of the chip in `FILE`, which is made if there is none")
+	f.StringVar(&o.asVersion, "as-version", "", "what firmware of somebody else in the flash is said to be, as `VERSION`; that of the profile without it")
 	f.StringVar(&o.trace, "trace", "", "write what passes on the bus to `FILE`, as text; passphrases too")
 	f.BoolVar(&o.allowHost, "allow-host", false, "let the device reach this host's loopback, as host.internal")
 	f.Uint64Var(&o.seed, "seed", 0, "seed of all randomness; 0: from the operating system")
@@ -90,6 +93,9 @@ func (o *options) check() error {
 		if o.flash != "" {
 			return usagef("--flash is the flash of a device in this process; with --bus give it to \"understudy run\"")
 		}
+		if o.asVersion != "" {
+			return usagef("--as-version belongs to the process that has the flash; with --bus give it to \"understudy run\"")
+		}
 		if o.allowHost {
 			return usagef("--allow-host belongs to the process that has the uplink; with --bus give it to \"understudy run\"")
 		}
@@ -113,14 +119,21 @@ func (o *options) check() error {
 	return nil
 }
 
-func (o *options) deviceProfile() (device.Profile, error) {
+func (o *options) deviceProfile() (p device.Profile, err error) {
 	switch o.profile {
 	case "winc1500-19.7.7":
-		return device.WINC1500(), nil
+		p = device.WINC1500()
 	case "unlimited":
-		return device.Unlimited(), nil
+		p = device.Unlimited()
+	default:
+		return p, usagef("--profile %s: want winc1500-19.7.7 or unlimited", o.profile)
 	}
-	return device.Profile{}, usagef("--profile %s: want winc1500-19.7.7 or unlimited", o.profile)
+	if o.asVersion != "" {
+		v, err := parseVersion("--as-version", o.asVersion)
+		p.Update.ForeignVersion = hif.Version(v)
+		return p, err
+	}
+	return p, nil
 }
 
 func (o *options) auth() driver.Auth {
