@@ -1,17 +1,11 @@
 package understudytest_test
 
-// What the device boots, as a host sees it: dead flashes, new firmware on trial,
-// and cuts of power through the whole machine. All cuts of all operations of the
-// flash are shown in package ota, where they cost less.
+// What the device boots, as a host sees it: dead flashes, and new firmware on
+// trial.
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -128,90 +122,4 @@ func TestNewFirmwarePassesItsTrial(t *testing.T) {
 		}
 		r.attach()
 	})
-}
-
-// Power cut anywhere in an update and a switch, through driver, bus, device and air: the next device with that flash boots, and its
-// host can update it. A sample, drawn from a seed.
-func TestOTA22_PowerCutsThroughTheWholeMachine(t *testing.T) {
-	const seed = 6
-	r := rand.New(rand.NewPCG(seed, 0))
-	content := make(flash.Memory, flash.Size8M)
-	if _, err := freshFlash(t).ReadAt(content, 0); err != nil {
-		t.Fatal(err)
-	}
-	first, second := firmware(t, newVersion, 20_000), firmware(t, newVersion+1, 20_000)
-	whole := &flash.PowerCut{Storage: flash.Memory(bytes.Clone(content)), Writes: -1}
-	if got := life(t, whole, first); got != newVersion {
-		t.Fatalf("without a cut: %v", got)
-	}
-	ran := map[driver.Version]int{}
-	for i := range 16 {
-		mem := flash.Memory(bytes.Clone(content))
-		cut := &flash.PowerCut{Storage: mem, Writes: r.IntN(whole.Done), Torn: r.IntN(flash.SectorSize)}
-		if i%4 == 0 { // in the switch, which is short
-			cut.Writes = whole.Done - 1 - r.IntN(10)
-		}
-		if i%2 == 0 {
-			cut.Bits = rand.NewPCG(seed, uint64(i))
-		}
-		life(t, cut, first)
-		if !cut.Gone() {
-			t.Fatalf("seed %d, cut %d: the power did not go", seed, i)
-		}
-		f, err := flash.Open(mem, flash.Size8M)
-		if err != nil {
-			t.Fatalf("seed %d, cut %d: %v", seed, i, err)
-		}
-		b, err := f.Look()
-		if err != nil {
-			t.Fatalf("seed %d, cut %d: %v", seed, i, err)
-		}
-		ran[driver.Version(b.Running.Version)]++
-		if got := life(t, mem, second); got != newVersion+1 {
-			t.Errorf("seed %d, cut %d after %d of %d writes: afterwards %v ran", seed, i, cut.Writes, whole.Done, got)
-		}
-	}
-	if ran[oldVersion] == 0 || ran[newVersion] == 0 || len(ran) != 2 {
-		t.Errorf("after the cuts ran %v", ran)
-	}
-}
-
-// life is that of a device with this flash until its power goes: it boots, joins, updates, switches and boots again. It returns what
-// ran at the end, 0 if it did not come to that.
-func life(t *testing.T, s flash.Storage, file_ []byte) (runs driver.Version) {
-	t.Helper()
-	f, err := flash.Open(s, flash.Size8M)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := understudytest.VirtualConfig(t, understudytest.Config{Seed: 1, Device: device.Config{Flash: f}})
-	server := &otaServer{Host: b.AddHost("ota.test")}
-	err = server.HandleTCP(80, func(c net.Conn) {
-		server.serve(c, func(c net.Conn, _ int, _ *http.Request) { file(c, file_) })
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	stalled := b.Run(func() {
-		ctx := context.Background()
-		for _, step := range []func() error{
-			b.Join,
-			func() error { return b.Net.Update(ctx, otaURL, nil) },
-			func() error { return b.Net.SwitchImage(ctx) },
-			b.Driver.Restart,
-		} {
-			if step() != nil {
-				return
-			}
-		}
-		c, err := b.Net.Client()
-		if err == nil {
-			runs, _ = c.Firmware()
-		}
-	})
-	if stalled != nil {
-		t.Error(stalled)
-	}
-	b.Close()
-	return runs
 }
