@@ -53,7 +53,8 @@
 // The updater (package device/ota) downloads a firmware image into the slot that does not run, by http or https, and a host
 // file. Its connections are the device's own and take no socket of the host. Every request of a host has one end, whatever the
 // server and the network do; Snapshot.Update says what goes on, and why the latest download failed. Profile.Update has the
-// policies, and the quirk of the real part, which takes error pages for firmware; they are off.
+// policies, and the quirk of the real part, which takes error pages for firmware; they are off. With TrialStarts, which Unlimited has,
+// new firmware that no host gets on with gives way to the one before it (docs/updates.md).
 //
 // # What it does not have yet
 //
