@@ -167,3 +167,48 @@ func TestLookChangesNothing(t *testing.T) {
 		t.Errorf("%+v, %v", b, err)
 	}
 }
+
+// Whatever stands in the control sections and at the beginning of the slots: boot ends, what it picks is a good image, and it picks the
+// same the next time, unless that was the last start of a trial.
+func FuzzBoot(f *testing.F) {
+	c := Control{
+		Format: ControlFormat, Working: Slot{Offset: twoAt}, Rollback: Slot{Offset: oneAt, Mark: Valid}, Confirmed: oneAt,
+	}
+	sector := append(bytes.Clone(c.Append(nil)), blank[ControlLen:noteAt]...)
+	sector = c.appendNote(sector, sector[:ControlLen])
+	good, err := MakeImage(fresh.Block, []byte("good"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(sector, sector, good, good)
+	f.Add(sector, []byte{}, good, []byte("foreign firmware"))
+	f.Add([]byte{}, sector[:ControlLen], []byte{}, good)
+	base := chip(f, fresh)
+	content := readAll(f, base, 0, Size4M)
+	f.Fuzz(func(t *testing.T, main, backup, one, two []byte) {
+		mem := Memory(bytes.Clone(content))
+		for at, b := range map[int][]byte{0x1000: main, 0x2000: backup, oneAt: one, twoAt: two} {
+			copy(mem[at:at+SectorSize], blank[:])
+			copy(mem[at:at+SectorSize], b)
+		}
+		f := &Flash{medium: stored{mem}, size: Size4M}
+		b, err := f.BootTrial(2)
+		if err != nil {
+			return
+		}
+		if b.Worn != nil {
+			t.Fatal(b.Worn)
+		}
+		p, err := f.slot(b.Running.Offset)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := CheckImage(p); err != nil && !b.Running.Foreign {
+			t.Fatal(err)
+		}
+		again, err := f.BootTrial(2)
+		if err != nil || again.Running != b.Running && !again.Failed {
+			t.Fatalf("%+v, then %+v, %v", b, again, err)
+		}
+	})
+}
