@@ -212,3 +212,21 @@ func TestImageServeFaultsEnd(t *testing.T) {
 		t.Errorf("%d, %d bytes, %v", status, len(body), err)
 	}
 }
+
+// A device gets the file too, by the URL that the server says is for it.
+func TestImageServeToADevice(t *testing.T) {
+	_, file, out := serveImages(t)
+	var hello struct {
+		Device string `json:"device_url"`
+	}
+	if err := json.Unmarshal([]byte(out.wait(t, 1)[0]), &hello); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "got.img")
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{"get", "--allow-host", hello.Device + "new.img", "-o", name}, stdio{out: &stdout, err: &stderr})
+	got, err := os.ReadFile(name)
+	if code != 0 || err != nil || !bytes.Equal(got, file) {
+		t.Errorf("exit code %d, %d bytes, %v: %s", code, len(got), err, stderr.String())
+	}
+}
