@@ -3,6 +3,7 @@ package flash
 import (
 	"errors"
 	"io"
+	"math"
 	"testing"
 )
 
@@ -69,7 +70,7 @@ func TestPartsAreBounded(t *testing.T) {
 	if _, err := p.ReadAt(make([]byte, 2), 0x2000); err != io.EOF {
 		t.Errorf("read at the end: %v", err)
 	}
-	for _, s := range [][2]int{{0, 3}, {2, 1}, {-1, 1}, {0, -1}, {3, 0}, {1, 1 << 62}} {
+	for _, s := range [][2]int{{0, 3}, {2, 1}, {-1, 1}, {0, -1}, {3, 0}, {1, math.MaxInt}} {
 		if err := p.Erase(s[0], s[1]); !errors.Is(err, ErrRange) {
 			t.Errorf("erase %v: %v", s, err)
 		}
