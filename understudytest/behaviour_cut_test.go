@@ -83,6 +83,7 @@ func TestOTA22_PowerCutAtEachWrite(t *testing.T) {
 		booted := map[driver.Version]int{}
 		for writes := 0; ; writes++ {
 			r.locked(func(time.Time) { m.fill(content, writes, writes%2*100) })
+			r.Sleep(2 * time.Minute) // the server forgets the ports of connections that it has closed
 			r.restart()
 			var gone bool
 			cut := func() bool { r.locked(func(time.Time) { gone = m.gone }); return gone }
