@@ -152,6 +152,9 @@ func TestICM08_WrongEchoRepliesAreIgnored(t *testing.T) {
 		r.takeEchoes(h, func(now time.Time, q echoRequest) {
 			h.Stack.SendEchoReply(now, q.to, q.from, q.id+1, q.seq, q.payload)
 			h.Stack.SendEchoReply(now, q.to, q.from, q.id, q.seq+1, q.payload)
+			if q.id == q.seq { // once in 65536
+				q.id++
+			}
 			h.Stack.SendEchoReply(now, q.to, q.from, q.seq, q.id, q.payload)
 		})
 		r.ok("Echo", r.Client.Echo(h.Addr, 0, hear[driver.EchoReply](r)))
