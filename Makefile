@@ -8,7 +8,7 @@ all: lint test
 
 # Programs that tests use as peers and judges: "program:Debian package". With a
 # slash it is a file instead of a program.
-PEERS = tshark:tshark wpa_passphrase:wpasupplicant nginx:nginx-light \
+PEERS = tshark:tshark wpa_passphrase:wpasupplicant hostapd:hostapd nginx:nginx-light \
 	dnsmasq:dnsmasq-base udhcpd:udhcpd udhcpc:udhcpc dhclient:isc-dhcp-client \
 	unbound:unbound chronyd:chrony iperf3:iperf3 curl:curl nping:nmap gcc:gcc
 ifeq ($(shell uname -m),x86_64)

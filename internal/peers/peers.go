@@ -24,12 +24,16 @@ var packages = map[string]string{
 	"curl":     "curl",
 	"dhclient": "isc-dhcp-client",
 	"dnsmasq":  "dnsmasq-base",
+	"hostapd":  "hostapd",
 	"iperf3":   "iperf3",
 	"nginx":    "nginx-light",
 	"nping":    "nmap",
 	"udhcpc":   "udhcpc",
 	"udhcpd":   "udhcpd",
 	"unbound":  "unbound",
+
+	"hostapd_cli":    "hostapd",
+	"wpa_supplicant": "wpasupplicant",
 }
 
 // Need skips t, or fails it, unless this is Linux, the test is run by root, and the programs are
