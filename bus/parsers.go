@@ -107,6 +107,8 @@ func hostParser(op hif.Op) parser {
 		return as(hif.ParseECC)
 	case hif.OpCRL:
 		return as(hif.ParseCRL)
+	case hif.OpWriteCertificates:
+		return as(hif.ParseOwnCerts)
 	case hif.OpSetCipherSuites:
 		return as(hif.ParseCipherSuites)
 	case hif.OpSHA256Init, hif.OpSHA256Update, hif.OpSHA256Finish:
@@ -144,6 +146,8 @@ func deviceParser(op hif.Op) parser {
 		return as(hif.ParseStateChanged)
 	case hif.OpWPS:
 		return as(hif.ParseWPSReply)
+	case hif.OpCertificates:
+		return as(hif.ParseOwnCertsReply)
 	case hif.OpDHCPConf:
 		return as(hif.ParseIPConfig)
 	case hif.OpIPConflict:

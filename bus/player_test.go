@@ -119,7 +119,7 @@ func TestEveryMessageHasAParser(t *testing.T) {
 		hif.OpGetFileStatus, hif.OpEraseFile,
 		hif.OpWPSScan, hif.OpStartWPS, hif.OpIPConfigured, hif.OpRestartAP, hif.OpP2PInternal, hif.OpP2PRepost, // on no bus
 		hif.OpClientControl, hif.OpClientInfo, hif.OpServerInit, hif.OpSSLSetCSListIP, hif.OpNotifySchedule, hif.OpOTATest,
-		hif.OpCertVerify, hif.OpWriteCertificates, hif.OpCertificates, // no struct
+		hif.OpCertVerify, // no struct
 	} {
 		without[op] = true
 	}

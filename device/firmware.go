@@ -46,6 +46,8 @@ type firmware struct {
 	ciphers     tls.Suites                // in force
 	expiry      tls.Expiry                // whether dates of certificates count
 	sessions    stdtls.ClientSessionCache // nil until a socket wants them kept
+	revoked     [][]byte                  // certificates that are not trusted, as the host says
+	certs       *ownCerts                 // that the host is sending
 	ticketKey   [32]byte                  // of servers; zero until there is one
 	shakers     []shaker                  // handshakes of TLS, the first of them under way
 	tlsChildren []*tlsChild               // of TLS listeners, before they have an id

@@ -90,7 +90,7 @@ func (o *updates) Dial(now time.Time, to netip.AddrPort) (ota.Stream, error) {
 // TLS implements [ota.Net].
 func (o *updates) TLS(now time.Time) tls.Config {
 	c := o.f.tlsConfig()
-	c.Roots, c.Expiry = o.f.roots(now), o.f.expiry
+	c.Roots, c.Revoked, c.Expiry = o.f.roots(now), o.f.revoked, o.f.expiry
 	return c
 }
 

@@ -192,7 +192,11 @@ func (f *firmware) sslRequest(now time.Time, r request) {
 	switch r.Op {
 	case hif.OpSetCipherSuites:
 		parsed(f, now, r, hif.ParseCipherSuites, f.setCiphers)
-	case hif.OpECCResponse, hif.OpCRL, hif.OpWriteCertificates:
+	case hif.OpCRL:
+		parsed(f, now, r, hif.ParseCRL, f.revoke)
+	case hif.OpWriteCertificates:
+		f.writeCerts(now, r)
+	case hif.OpECCResponse:
 		f.unsupported(now, r)
 	default:
 		f.unknown(now, r)

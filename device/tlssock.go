@@ -208,7 +208,10 @@ func (f *firmware) clientConfig(now time.Time, k *secured) tls.Config {
 		}
 		c.Cache = f.sessions
 	}
-	c.Roots = f.roots(now)
+	c.Roots, c.Revoked = f.roots(now), f.revoked
+	if own, err := tls.Identity(f.d.flash.F); err == nil { // else there is none to show
+		c.Identity = own
+	}
 	return c
 }
 

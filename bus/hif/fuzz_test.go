@@ -22,7 +22,7 @@ var families = map[string][]func([]byte) (Payload, error){
 		as(ParseSSLOption), as(ParseSSLExpCheck)},
 	"ota": {as(ParseURL), as(ParseStartUpdateV2), as(ParseUpdateStatus), as(ParseUpdateInfo), as(ParseFileStatus), as(ParseReadFile),
 		as(ParseFileData), as(ParseFileErased), as(ParseLimits), as(ParseProgress)},
-	"ssl":    {as(ParseCipherSuites), as(ParseECC), as(ParseCRL)},
+	"ssl":    {as(ParseCipherSuites), as(ParseECC), as(ParseCRL), as(ParseOwnCerts), as(ParseOwnCertsReply)},
 	"crypto": {as(ParseSHA256), as(ParseSHA256Reply), as(ParseRSA), as(ParseRSAReply)},
 }
 

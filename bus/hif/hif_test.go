@@ -170,6 +170,8 @@ func TestFieldsWithImpossibleValues(t *testing.T) {
 		"certificate cut off":                 {edit(ConnectParam{Data: make([]byte, 4)}, 6, 5), as(ParseConnectParam), ErrShort},
 		"information element cut off":         {[]byte{4, 1, 2, 3}, as(ParseCustomIE), ErrShort},
 		"information elements of 252 bytes":   {append([]byte{252}, make([]byte, 252)...), as(ParseCustomIE), ErrInvalid},
+		"own certificates, another mark":      {[]byte{1, 2, 0, 0, 0, 0, 0, 0}, as(ParseOwnCerts), ErrInvalid},
+		"own certificates, cut":               {OwnCerts{Total: 2, Chunk: 2, Data: make([]byte, 7)}.Append(nil), as(ParseOwnCerts), ErrShort},
 		"revoked certificate, serial too big": {edit(CRL{}, 4, 65), as(ParseCRL), ErrInvalid},
 	} {
 		if m, err := c.parse(c.b); err != c.want {

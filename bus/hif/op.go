@@ -247,10 +247,10 @@ const (
 	OpECCRequest        Op = 5<<8 | 1 // D→H REQ_ECC: [ECC]
 	OpECCResponse       Op = 5<<8 | 2 // H→D RESP_ECC, data bit: [ECC]
 	OpCRL               Op = 5<<8 | 3 // H→D IND_CRL, data bit: [CRL]
-	OpWriteCertificates Op = 5<<8 | 4 // H→D IND_CERTS_ECC, WRITE_OWN_CERTS from 19.6.1, data bit
+	OpWriteCertificates Op = 5<<8 | 4 // H→D IND_CERTS_ECC, WRITE_OWN_CERTS from 19.6.1, data bit: [OwnCerts]
 	OpSetCipherSuites   Op = 5<<8 | 5 // H→D SET_CS_LIST: [CipherSuites]
 	OpCipherSuites      Op = 5<<8 | 6 // D→H RESP_SET_CS_LIST: [CipherSuites]
-	OpCertificates      Op = 5<<8 | 7 // D→H RESP_WRITE_OWN_CERTS (19.6.1)
+	OpCertificates      Op = 5<<8 | 7 // D→H RESP_WRITE_OWN_CERTS (19.6.1): [OwnCerts] without data
 )
 
 var sslNames = [...]string{"CERT_VERIF", "REQ_ECC", "RESP_ECC", "IND_CRL", "WRITE_OWN_CERTS", "SET_CS_LIST",

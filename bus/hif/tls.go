@@ -175,6 +175,55 @@ func (m ECC) Append(b []byte) []byte {
 	return append(b, m.Data...)
 }
 
+// OwnCerts is a piece of WRITE_OWN_CERTS from the host, from 19.6.1 on (5.1), and, without Data, the answer. Lengths and
+// offsets count words of four bytes.
+type OwnCerts struct {
+	Total, Offset, Chunk uint16
+	Data                 []byte // 4·Chunk bytes; parsed: inside the payload, not copied
+}
+
+// OwnCertsLen is the length of the head.
+const OwnCertsLen = 8
+
+const ownCertsMark = 0x6ec8
+
+// Head is m without its data.
+func (m OwnCerts) Head() OwnCerts { return OwnCerts{Total: m.Total, Offset: m.Offset, Chunk: m.Chunk} }
+
+// ParseOwnCerts reads a piece. Another signature is [ErrInvalid].
+func ParseOwnCerts(b []byte) (OwnCerts, error) {
+	m, err := ParseOwnCertsReply(b)
+	if err != nil {
+		return m, err
+	}
+	n := 4 * int(m.Chunk)
+	if len(b) < OwnCertsLen+n {
+		return m, ErrShort
+	}
+	m.Data = b[OwnCertsLen:][:n]
+	return m, nil
+}
+
+// ParseOwnCertsReply reads the answer, which is a head.
+func ParseOwnCertsReply(b []byte) (OwnCerts, error) {
+	if len(b) < OwnCertsLen {
+		return OwnCerts{}, ErrShort
+	}
+	if le.Uint16(b) != ownCertsMark {
+		return OwnCerts{}, ErrInvalid
+	}
+	return OwnCerts{Total: le.Uint16(b[2:]), Offset: le.Uint16(b[4:]), Chunk: le.Uint16(b[6:])}, nil
+}
+
+// Append appends the payload.
+func (m OwnCerts) Append(b []byte) []byte {
+	b = le.AppendUint16(b, ownCertsMark)
+	b = le.AppendUint16(b, m.Total)
+	b = le.AppendUint16(b, m.Offset)
+	b = le.AppendUint16(b, m.Chunk)
+	return append(b, m.Data...)
+}
+
 // CRL is IND_CRL from the host, 684 bytes (5.1): certificates that are revoked.
 type CRL struct {
 	Type    uint8

@@ -18,7 +18,8 @@
 //
 //   - [Suites]: the cipher suites of the host interface, and which of them crypto/tls has;
 //   - [Roots] and [SetRoots]: the root certificates in the flash;
-//   - [Identity] and [SetIdentity]: the key and the certificates of a TLS server, likewise;
+//   - [Identity] and [SetIdentity]: the key and the certificates of our own, likewise, which a server shows, and a client when
+//     it is asked;
 //   - [Error]: why there is no connection, in the protocol's numbers and in words.
 //
 // # Certificates

@@ -40,6 +40,7 @@ const (
 	HandshakeFailure       Alert = 40
 	BadCertificate         Alert = 42
 	UnsupportedCertificate Alert = 43
+	CertificateRevoked     Alert = 44
 	CertificateExpired     Alert = 45
 	UnknownCA              Alert = 48
 	ProtocolVersion        Alert = 70

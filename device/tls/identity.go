@@ -121,6 +121,15 @@ func Identity(f *flash.Flash) (stdtls.Certificate, error) {
 	return ParseIdentity(b)
 }
 
+// SetStore puts an image of the store, as ParseIdentity reads it, into f, in place of what is there. One that is no store of a
+// key and its certificates is [ErrStore], and nothing is written.
+func SetStore(f *flash.Flash, b []byte) error {
+	if _, err := ParseIdentity(b); err != nil {
+		return err
+	}
+	return writeRegion(f, flash.TLSServer, b)
+}
+
 // SetIdentity puts a key and its certificates, at most 7, into f, in place of what is there.
 func SetIdentity(f *flash.Flash, c stdtls.Certificate) error {
 	key, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)

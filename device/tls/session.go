@@ -33,11 +33,15 @@ type Config struct {
 	ServerName string                    // sent to the server (SNI), "" or an IP address: not
 	CheckName  bool                      // the certificate must be for ServerName; without one it does nothing
 	Cache      stdtls.ClientSessionCache // sessions to take up again; nil: none
+	Revoked    [][]byte                  // SHA-1 or SHA-256 of certificates that are not trusted any more
+
+	// Identity is the key and the certificates of a server; of a client, what it shows when a server asks for it and has
+	// a use for it. Without, it shows none.
+	Identity stdtls.Certificate
 
 	// Of servers.
 
-	Identity  stdtls.Certificate // the key and the certificates
-	TicketKey [32]byte           // with which clients take up old sessions; zero: they cannot
+	TicketKey [32]byte // with which clients take up old sessions; zero: they cannot
 }
 
 func (c *Config) min() uint16 {
@@ -114,6 +118,7 @@ func (s *Session) config() *stdtls.Config {
 	if !s.server {
 		c.ServerName, c.ClientSessionCache = s.c.ServerName, s.c.Cache
 		c.InsecureSkipVerify, c.VerifyConnection = true, s.verify
+		c.GetClientCertificate = s.identity
 		return c
 	}
 	c.Certificates = []stdtls.Certificate{s.c.Identity}
@@ -127,6 +132,14 @@ func (s *Session) config() *stdtls.Config {
 		c.SetSessionTicketKeys([][32]byte{s.c.TicketKey})
 	}
 	return c
+}
+
+// identity is what a client shows to a server that asks.
+func (s *Session) identity(ask *stdtls.CertificateRequestInfo) (*stdtls.Certificate, error) {
+	if own := &s.c.Identity; len(own.Certificate) > 0 && ask.SupportsCertificate(own) == nil {
+		return own, nil
+	}
+	return &stdtls.Certificate{}, nil // none (RFC 5246, 7.4.6)
 }
 
 // time is what crypto/tls takes for the time: for the age of sessions only.

@@ -67,6 +67,9 @@ func (c *Config) verifyAt(utc time.Time, undated bool, chain []*x509.Certificate
 	if err := c.checkKeys(chains[0]); err != nil {
 		return err
 	}
+	if err := c.checkRevoked(chains[0]); err != nil {
+		return err
+	}
 	if c.CheckName && c.ServerName != "" && !named(chain[0], c.ServerName) {
 		return local(BadCertificate, fmt.Errorf("the server's certificate is for %s, not for %q", names(chain[0]), c.ServerName))
 	}
