@@ -38,6 +38,7 @@ func inForms(t *testing.T, memory func(t *testing.T, f func(t *testing.T, b *und
 	if took >= quick || testing.Short() {
 		return
 	}
+	t.Parallel() // from here on it waits most of the time
 	t.Run("unix", func(t *testing.T) {
 		if took < 0 {
 			t.Skip("it is not known how long this takes: run another form too")

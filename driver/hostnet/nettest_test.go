@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/net/nettest"
 
+	"github.com/understudy-net/understudy/bus"
 	"github.com/understudy-net/understudy/internal/overbus"
 	"github.com/understudy-net/understudy/understudytest"
 )
@@ -15,9 +16,16 @@ import (
 // clock in all forms. One end is a conn of the driver, the other one of a stack on the far
 // side of the air.
 func TestNET02_StandardSuite(t *testing.T) {
-	t.Run("memory", func(t *testing.T) { suite(t, understudytest.Config{}) })
-	t.Run("pipe", func(t *testing.T) { suite(t, understudytest.Config{Bus: overbus.Pipe(t)}) })
-	t.Run("unix", func(t *testing.T) { suite(t, understudytest.Config{Bus: overbus.Unix(t)}) })
+	for form, over := range map[string]func(testing.TB) func(bus.Port) bus.Port{
+		"memory": func(testing.TB) func(bus.Port) bus.Port { return nil },
+		"pipe":   overbus.Pipe,
+		"unix":   overbus.Unix,
+	} {
+		t.Run(form, func(t *testing.T) {
+			t.Parallel() // it waits most of the time
+			suite(t, understudytest.Config{Bus: over(t)})
+		})
+	}
 }
 
 func suite(t *testing.T, c understudytest.Config) {
