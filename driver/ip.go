@@ -168,15 +168,16 @@ func (c *Client) Addr() Addr { return c.IPConfig().Prefix.Addr() }
 
 // SetDNS sets the DNS server that goes with a static address, for the next
 // connect; without one DHCP's server is used. A Soft-AP tells it to its stations.
-// Zero: none. ErrConnected while connected. It stands for
-// WDRV_WINC_IPDNSServerAddressSet.
+// Zero: none. ErrInvalid if no host can have the address, ErrConnected while
+// connected. It stands for WDRV_WINC_IPDNSServerAddressSet.
 func (c *Client) SetDNS(a Addr) error {
 	return c.setStatic(a, func(s *IPConfig) { s.DNS = a })
 }
 
 // SetGateway sets the default gateway that goes with a static address, for the
 // next connect. A Soft-AP tells it to its stations as their router. Zero: none.
-// ErrConnected while connected. It stands for WDRV_WINC_IPDefaultGatewaySet.
+// ErrInvalid if no host can have the address, ErrConnected while connected. It
+// stands for WDRV_WINC_IPDefaultGatewaySet.
 func (c *Client) SetGateway(a Addr) error {
 	return c.setStatic(a, func(s *IPConfig) { s.Gateway = a })
 }
@@ -187,8 +188,11 @@ func (c *Client) setStatic(a Addr, set func(*IPConfig)) error {
 		return err
 	}
 	defer d.unlock()
-	if a.IsValid() && !a.Is4() {
+	switch {
+	case a.IsValid() && !a.Is4():
 		return fmt.Errorf("%w: %v is not an IPv4 address", ErrInvalid, a)
+	case a.IsMulticast() || a.IsLoopback() || isBroadcast(a):
+		return fmt.Errorf("%w: %v cannot be the address of a host", ErrInvalid, a)
 	}
 	set(&d.ip.static)
 	return nil

@@ -229,6 +229,15 @@ func TestSTA12_ImpossibleAddresses(t *testing.T) {
 		} {
 			r.refused(p.String(), r.Client.SetAddr(p), driver.ErrInvalid)
 		}
+		for _, a := range []string{"239.1.2.3", "fe80::1", "::ffff:10.9.0.50", "255.255.255.255", "127.0.0.1"} {
+			a := netip.MustParseAddr(a)
+			r.refused("SetDNS", r.Client.SetDNS(a), driver.ErrInvalid)
+			r.refused("SetGateway", r.Client.SetGateway(a), driver.ErrInvalid)
+		}
 		r.dhcpIs("after refusals", true)
+		r.online() // and none of them is used
+		if c := r.Client.IPConfig(); c.Prefix.Addr() != understudytest.FirstLease || c.DNS != understudytest.RouterAddr || c.Gateway != understudytest.RouterAddr {
+			r.fatalf("configuration %+v", c)
+		}
 	})
 }
