@@ -103,3 +103,6 @@ func (n *Namespace) Run(program string, args ...string) string {
 	n.t.Helper()
 	return n.Start(program, args...).Wait(n)
 }
+
+// Signal sends the program a signal.
+func (p *Process) Signal(s syscall.Signal) { p.cmd.Process.Signal(s) }
