@@ -96,15 +96,16 @@ func (d *Driver) handleProvision(m hif.ProvisionInfo) {
 		d.stats.Stale++
 		return
 	}
-	d.apGone(nil)
-	d.hook(Notice{Kind: NoticeState})
 	e := networkEvent(m.SSID, AnyChannel, m.Security, m.Passphrase)
 	if m.Status != 0 {
 		e = NetworkEvent{Err: ErrProvisioning}
 	} else if e.Err != nil {
 		e = NetworkEvent{Err: fmt.Errorf("%w: %w", ErrProvisioning, e.Err)}
 	}
+	// First why, then that the Soft-AP is over: who waits for the one must not take the other for an answer.
 	d.hook(Notice{Kind: NoticeProvision, Network: e})
+	d.apGone(nil)
+	d.hook(Notice{Kind: NoticeState})
 	if done != nil {
 		d.postClient(func() { done(e) })
 	}

@@ -216,6 +216,7 @@ func (n *Net) notice(nt driver.Notice) {
 	switch nt.Kind {
 	case driver.NoticeState:
 		n.checkClient()
+		n.askNotice(nt)
 		n.wakeAll()
 	case driver.NoticeConn, driver.NoticeIP:
 		n.linkNotice(nt)

@@ -12,12 +12,19 @@ type asking struct {
 	kind driver.NoticeKind
 	done bool
 	e    driver.NetworkEvent
+	over func() bool // nil until the question was sent
+	gone bool        // another call has ended the question
 }
 
-// askNotice keeps what Provision and WPS wait for. Lock held.
+// askNotice keeps what Provision and WPS wait for. That a question is over is looked at when the driver's state has changed
+// and at no other time: the answer, which comes before, ends it too. Lock held.
 func (n *Net) askNotice(nt driver.Notice) {
-	if a := n.asking; a != nil && a.kind == nt.Kind {
+	switch a := n.asking; {
+	case a == nil:
+	case nt.Kind == a.kind:
 		a.done, a.e = true, nt.Network
+	case nt.Kind == driver.NoticeState && a.over != nil:
+		a.gone = a.gone || a.over()
 	}
 }
 
@@ -89,7 +96,9 @@ func (n *Net) askNetworkLocked(ctx context.Context, kind driver.NoticeKind, star
 	if err != nil {
 		return a.e, closedErr(err)
 	}
-	err = n.await(ctx, &n.linkq, func() bool { return a.done || over(c) || c.Err() != nil })
+	a.over = func() bool { return over(c) }
+	a.gone = a.over() // already
+	err = n.await(ctx, &n.linkq, func() bool { return a.done || a.gone || c.Err() != nil })
 	switch {
 	case a.done:
 		return a.e, nil
