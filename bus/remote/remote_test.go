@@ -329,6 +329,19 @@ func TestTheNextClientIsToldThatTheBusIsBusy(t *testing.T) {
 	})
 }
 
+// A host can come in the moment in which another one leaves: the server has not heard of the end yet.
+func TestAHostComesWhileAnotherLeaves(t *testing.T) {
+	inBubble(t, func(t *testing.T, _ *chip, l *pipes) {
+		first := dial(t, l)
+		time.AfterFunc(changeTime/2, func() { first.Close() })
+		second := dial(t, l)
+		defer second.Close()
+		if err := second.Tx(nil, make([]byte, 1)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // Clients that are refused and do not go away cost a bounded number of connections and goroutines.
 func TestManyRefusedClients(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *chip, l *pipes) {

@@ -14,9 +14,10 @@ import (
 
 // Time-outs of a server.
 const (
-	helloTimeout = 5 * time.Second  // for a client to say hello
-	writeTimeout = 10 * time.Second // for a client to take an answer
-	lingerTime   = time.Second      // for a refused client to read why
+	helloTimeout = 5 * time.Second        // for a client to say hello
+	writeTimeout = 10 * time.Second       // for a client to take an answer
+	changeTime   = 300 * time.Millisecond // between a host that leaves and one that comes
+	lingerTime   = time.Second            // for a refused client to read why
 )
 
 const (
@@ -44,7 +45,7 @@ func Serve(ctx context.Context, l net.Listener, p bus.Port) error {
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	h := &house{Server: s, arriving: make(chan struct{}, maxArriving)}
+	h := &house{Server: s, arriving: make(chan struct{}, maxArriving), held: make(chan struct{}, 1)}
 	defer h.wg.Wait()
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { l.Close() })()
@@ -74,9 +75,7 @@ type house struct {
 	*Server
 	wg       sync.WaitGroup
 	arriving chan struct{}
-
-	mu   sync.Mutex
-	busy bool // somebody has the bus
+	held     chan struct{} // capacity 1: somebody has the bus
 }
 
 // admit hears what a client wants, unless too many others have not said it yet.
@@ -112,7 +111,7 @@ func (h *house) receive(conn net.Conn, arrived func()) error {
 	switch {
 	case err == nil && wanted == kindInspect:
 		return h.inspect(c)
-	case busy, err == nil && !h.take(): // whatever it said
+	case busy && err != nil, err == nil && !h.take(): // whatever it said
 		return &refusal{reasonBusy, "the bus is in use by another host; close that one first"}
 	case err != nil:
 		return err
@@ -125,27 +124,22 @@ func (h *house) receive(conn net.Conn, arrived func()) error {
 	return c.run()
 }
 
-func (h *house) isBusy() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.busy
-}
+func (h *house) isBusy() bool { return len(h.held) > 0 }
 
-// take takes the bus if it is free.
+// take takes the bus. A host that comes right after another one has closed can be heard first, so take waits a moment.
 func (h *house) take() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	was := h.busy
-	h.busy = true
-	return !was
+	moment := time.NewTimer(changeTime)
+	defer moment.Stop()
+	select {
+	case h.held <- struct{}{}:
+		return true
+	case <-moment.C:
+		return false
+	}
 }
 
 // free gives the bus back. That comes before the client sees the end of its connection, so it can come back at once.
-func (h *house) free() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.busy = false
-}
+func (h *house) free() { <-h.held }
 
 // inspect answers a client that wants to see the device.
 func (h *house) inspect(c *session) error {

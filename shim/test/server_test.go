@@ -386,7 +386,7 @@ func TestFloodOfEdges(t *testing.T) {
 			}
 		}
 	})
-	if got := run(t, "poll 0\npoll 100\nirq\nirq\n", program, addr, "300"); got != "open 0\npoll 1\npoll 1\nirq -6\nirq -6\n" {
+	if got := run(t, "poll 5000\npoll 5000\nirq\nirq\n", program, addr, "300"); got != "open 0\npoll 1\npoll 1\nirq -6\nirq -6\n" {
 		t.Error(got)
 	}
 }
