@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"sync"
 	"time"
@@ -15,13 +14,12 @@ import (
 	"github.com/understudy-net/understudy/world"
 )
 
-// capture writes the air of one access point to a file, a little behind time:
-// the file is written by a goroutine of its own, so that a slow disk or a pipe
-// does not stop the machine.
+// capture writes the air of one access point to a file, a little behind time. A
+// file that is written too slowly ends the capture.
 type capture struct {
 	w      *world.World
 	pcap   *pcap.Writer
-	queue  *fileQueue
+	file   *behind
 	cancel func()
 	stop   chan struct{}
 	wg     sync.WaitGroup
@@ -29,7 +27,10 @@ type capture struct {
 	failed error
 }
 
-const flushEvery = 200 * time.Millisecond
+const (
+	flushEvery     = 200 * time.Millisecond
+	capturedPieces = 256 // that may wait for the disk, each at most 64 KiB
+)
 
 // startCapture begins a capture into the file at path. Lock of w not held.
 func startCapture(w *world.World, a *air.Air, bssid wire.MAC, path string) (*capture, error) {
@@ -37,10 +38,11 @@ func startCapture(w *world.World, a *air.Air, bssid wire.MAC, path string) (*cap
 	if err != nil {
 		return nil, fmt.Errorf("--pcap: %w", err)
 	}
-	c := &capture{w: w, queue: newFileQueue(f), stop: make(chan struct{})}
-	c.pcap, err = pcap.NewWriter(c.queue, pcap.Options{Application: "understudy " + buildVersion()})
+	c := &capture{w: w, file: newBehind(f, capturedPieces, nil), stop: make(chan struct{})}
+	c.pcap, err = pcap.NewWriter(c.file, pcap.Options{Application: "understudy " + buildVersion()})
 	if err != nil {
-		return nil, errors.Join(err, c.queue.Close())
+		_, closed := c.file.Close()
+		return nil, errors.Join(err, closed)
 	}
 	w.Lock()
 	c.cancel = wifi.Capture(a, bssid, c.pcap, 0, c.fail)
@@ -87,51 +89,11 @@ func (c *capture) Close() error {
 	if err != nil && !errors.Is(err, pcap.ErrStopped) {
 		c.fail(err)
 	}
-	if err := c.queue.Close(); err != nil {
+	if _, err := c.file.Close(); err != nil {
 		c.fail(err)
 	}
 	if c.failed != nil {
 		return fmt.Errorf("--pcap: %w", c.failed)
 	}
 	return nil
-}
-
-// fileQueue is an io.Writer that never waits: a goroutine writes.
-type fileQueue struct {
-	ch  chan []byte
-	end chan error
-}
-
-// queued is how many pieces may wait; the writer above makes pieces of at most
-// 64 KiB.
-const queued = 256
-
-var errSlowFile = errors.New("the file is written too slowly, the capture has stopped")
-
-func newFileQueue(f io.WriteCloser) *fileQueue {
-	q := &fileQueue{ch: make(chan []byte, queued), end: make(chan error, 1)}
-	go func() {
-		var failed error
-		for b := range q.ch {
-			if failed == nil {
-				_, failed = f.Write(b)
-			}
-		}
-		q.end <- errors.Join(failed, f.Close())
-	}()
-	return q
-}
-
-func (q *fileQueue) Write(p []byte) (int, error) {
-	select {
-	case q.ch <- append([]byte(nil), p...):
-		return len(p), nil
-	default:
-		return 0, errSlowFile
-	}
-}
-
-func (q *fileQueue) Close() error {
-	close(q.ch)
-	return <-q.end
 }

@@ -61,7 +61,7 @@ type step struct {
 
 func demo(ctx context.Context, std stdio, o demoOptions) (err error) {
 	began := time.Now()
-	s := &story{w: std.out, json: o.json, color: isTerminal(std.out) && os.Getenv("NO_COLOR") == "", all: o.verbose}
+	s := &story{w: std.out, json: o.json, ink: colors(std.out), all: o.verbose}
 	b, err := understudytest.Make(world.NewVirtual(world.Epoch), understudytest.Config{
 		Seed:   o.seed,
 		NoBoot: true,

@@ -41,10 +41,13 @@ type machine struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
+	log     *behind // nil: nobody listens
+	verbose bool
+
 	mu      sync.Mutex
+	pending ages                       // of the lines of what the device waits for
 	refused map[user.Reason]user.Event // the latest of each reason
 	noTime  user.Event                 // the latest of the device's own requests for the time
-	log     io.Writer                  // nil: quiet
 	start   time.Time
 }
 
@@ -55,16 +58,17 @@ var (
 
 const apChannel = 6
 
-// newMachine starts a machine. log, if not nil, hears what -v tells.
+// toldLines is how many lines may wait for the one who reads them.
+const toldLines = 1024
+
+// newMachine starts a machine. log hears what -v tells, and reports. It may be slow: then it misses lines.
 func newMachine(o *options, log io.Writer) (*machine, error) {
 	profile, err := o.deviceProfile()
 	if err != nil {
 		return nil, err
 	}
-	m := &machine{w: world.New(), refused: map[user.Reason]user.Event{}, start: time.Now()}
-	if o.verbose {
-		m.log = log
-	}
+	m := &machine{w: world.New(), pending: ages{}, refused: map[user.Reason]user.Event{}, start: time.Now(), verbose: o.verbose}
+	m.log = newBehind(unclosed{log}, toldLines, func(n int) string { return plural(n, "line is", "lines are") + " missing here\n" })
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
 	m.wg.Go(func() { m.w.Run(ctx) })
@@ -167,7 +171,7 @@ func (m *machine) buildDevice(profile device.Profile, seeds func() rand.Source) 
 		MAC: m.mac, Profile: profile, Rand: seeds(), Air: m.air, Flash: m.flash,
 		Touch: func() { slot.Touch() },
 	}
-	if m.log != nil {
+	if m.verbose {
 		c.Trace = func(e device.Event) { m.tell("bus     %v", e) }
 	}
 	d, err := device.New(c)
@@ -211,16 +215,20 @@ func (m *machine) refuse(e user.Event) {
 	m.tell("uplink  %v", e)
 }
 
-// tell writes a line of -v.
+// tell writes a line of -v. Like report it never waits, so the lock of the world may be held.
 func (m *machine) tell(format string, args ...any) {
-	if m.log == nil {
-		return
+	if m.verbose {
+		m.report(fmt.Sprintf("%9.3f  %s\n", time.Since(m.start).Seconds(), fmt.Sprintf(format, args...)))
 	}
-	line := fmt.Sprintf("%9.3f  ", time.Since(m.start).Seconds()) + fmt.Sprintf(format, args...) + "\n"
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	io.WriteString(m.log, line) // there is nobody to tell about a lost line
 }
+
+// report writes whole lines.
+func (m *machine) report(text string) { m.log.Write([]byte(text)) }
+
+// unclosed is a writer that stays open: standard error.
+type unclosed struct{ io.Writer }
+
+func (unclosed) Close() error { return nil }
 
 // hint says what the uplink knows about a failure, and what to do. With noTime
 // the failure is that the device does not know the time.
@@ -248,6 +256,9 @@ func closedHost(e user.Event) string {
 	return fmt.Sprintf("%v\nthe loopback of this host is closed to the device; open it with --allow-host", e)
 }
 
+// farewellLog is how long Close waits for the one who reads what is told.
+const farewellLog = time.Second
+
 // Close ends the machine. It returns what went wrong with the capture.
 func (m *machine) Close() error {
 	var err error
@@ -260,6 +271,12 @@ func (m *machine) Close() error {
 	m.w.Close()
 	m.cancel()
 	m.wg.Wait()
+	told := make(chan struct{})
+	go func() { m.log.Close(); close(told) }() // lines that a stopped terminal does not take are nobody's loss
+	select {
+	case <-told:
+	case <-time.After(farewellLog):
+	}
 	if m.flash != nil {
 		err = errors.Join(err, m.flash.Close())
 	}

@@ -24,9 +24,11 @@ the uplink. A host is another verb with --bus, or any program that speaks the
 protocol of docs/bus-socket.md. One host has the bus at a time.
 
 When nothing moves for 2 s although something is pending, it says what, and who
-owes the next step; SIGUSR1 asks for it at any time.`,
+owes the next step. "understudy sockets" shows that and more at any time, while
+a host has the bus; so does the signal SIGUSR1, here.`,
 		Example: `  understudy run --bus unix:/tmp/winc.sock
-  understudy get --bus unix:/tmp/winc.sock http://example.com/`,
+  understudy get --bus unix:/tmp/winc.sock http://example.com/
+  understudy sockets --bus unix:/tmp/winc.sock --watch`,
 		Args:    argCount(0, "no arguments"),
 		PreRunE: func(*cobra.Command, []string) error { return o.check2() },
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -84,10 +86,10 @@ func serve(ctx context.Context, std stdio, o *options) (err error) {
 	asked, stopAsking := notifyStuck()
 	defer stopAsking()
 	var wg sync.WaitGroup
-	wg.Go(func() { m.watch(watching, std.err, asked) })
+	wg.Go(func() { m.watch(watching, asked) })
 	defer wg.Wait()
 	defer stop()
-	return remote.Serve(ctx, l, port) // closes l
+	return (&remote.Server{Port: port, Inspect: m.inspect}).Serve(ctx, l) // closes l
 }
 
 // listenBus listens at unix:PATH or tcp:HOST:PORT. A socket that a dead process

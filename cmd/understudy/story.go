@@ -16,12 +16,12 @@ import (
 // story tells a demo as it goes: calls of the host, messages on the bus,
 // verdicts, each with its virtual time.
 type story struct {
-	w     io.Writer
-	json  bool
-	color bool
-	all   bool // every message, not the first of each kind in a step
-	pace  func(at time.Time)
-	err   error
+	ink
+	w    io.Writer
+	json bool
+	all  bool // every message, not the first of each kind in a step
+	pace func(at time.Time)
+	err  error
 
 	over   bool           // the end was told: what follows is only taking down
 	seen   map[hif.Op]int // in this step, by message and direction
@@ -29,20 +29,14 @@ type story struct {
 }
 
 const (
-	bold  = "\x1b[1m"
-	dim   = "\x1b[2m"
-	green = "\x1b[32m"
-	red   = "\x1b[31m"
-	cyan  = "\x1b[36m"
-	plain = "\x1b[0m"
+	bold   = "\x1b[1m"
+	dim    = "\x1b[2m"
+	red    = "\x1b[31m"
+	green  = "\x1b[32m"
+	yellow = "\x1b[33m"
+	cyan   = "\x1b[36m"
+	plain  = "\x1b[0m"
 )
-
-func (s *story) paint(code, text string) string {
-	if !s.color {
-		return text
-	}
-	return code + text + plain
-}
 
 // line writes one line, or one object of JSON.
 func (s *story) line(at time.Time, kind, text string, human string) {

@@ -220,6 +220,11 @@ func known(a netip.Addr, none string) string {
 	return a.String()
 }
 
+// colors says whether text for f may be coloured (https://no-color.org).
+func colors(f any) ink {
+	return ink(isTerminal(f) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb")
+}
+
 // isTerminal says whether f, which may be any reader or writer, is a terminal.
 func isTerminal(f any) bool {
 	file, ok := f.(*os.File)

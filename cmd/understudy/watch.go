@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -18,9 +16,9 @@ const (
 	watchQuiet = 2 * time.Second
 )
 
-// watch tells what the device waits for, and for whom: when the user asks (see notifyStuck), and by itself
+// watch tells what the device is doing and waits for: when the user asks (see notifyStuck), and by itself
 // when nothing has moved for two seconds while something was pending.
-func (m *machine) watch(ctx context.Context, out io.Writer, asked <-chan os.Signal) {
+func (m *machine) watch(ctx context.Context, asked <-chan os.Signal) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	var q quiet
@@ -29,10 +27,15 @@ func (m *machine) watch(ctx context.Context, out io.Writer, asked <-chan os.Sign
 		case <-ctx.Done():
 			return
 		case <-asked:
-			m.report(out, describeDevice(m.snapshot()))
+			l := m.look()
+			m.report(l.text(false))
 		case now := <-tick.C:
-			if s := m.snapshot(); q.stuck(now, s.Stuck) {
-				m.report(out, "nothing has moved for 2 s:\n"+list(s.Stuck))
+			s := m.snapshot()
+			m.mu.Lock()
+			m.pending.see(now, s.Stuck)
+			m.mu.Unlock()
+			if q.stuck(now, s.Stuck) {
+				m.report("nothing has moved for 2 s:\n" + list(s.Stuck))
 			}
 		}
 	}
@@ -42,13 +45,6 @@ func (m *machine) snapshot() device.Snapshot {
 	m.w.Lock()
 	defer m.w.Unlock()
 	return m.device.Snapshot()
-}
-
-// report writes whole lines among those of -v.
-func (m *machine) report(out io.Writer, text string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	io.WriteString(out, text) // there is nobody to tell about lost lines
 }
 
 // quiet notices when the same things stay pending. Lines hold counts, so they change when anything moves.
@@ -68,22 +64,6 @@ func (q *quiet) stuck(now time.Time, lines []string) bool {
 	}
 	q.told = true
 	return true
-}
-
-// describeDevice is the answer to a user who asks.
-func describeDevice(s device.Snapshot) string {
-	text := fmt.Sprintf("device: %s", s.Power)
-	if s.Host != 0 {
-		text += fmt.Sprintf(", firmware %v, host driver %v, %s", s.Flash.Running, s.Host, s.Link)
-	}
-	if s.Addr.IsValid() {
-		text += fmt.Sprintf(", %v", s.Addr)
-	}
-	text += fmt.Sprintf("; %d requests, %d messages\n", s.Counters.Requests, s.Counters.Messages)
-	if len(s.Stuck) == 0 {
-		return text + "  nothing is pending\n"
-	}
-	return text + list(s.Stuck)
 }
 
 func list(lines []string) string { return "  " + strings.Join(lines, "\n  ") + "\n" }

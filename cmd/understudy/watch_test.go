@@ -1,11 +1,8 @@
 package main
 
 import (
-	"strings"
 	"testing"
 	"time"
-
-	"github.com/understudy-net/understudy/device"
 )
 
 func TestQuietTellsOnceWhatDoesNotMove(t *testing.T) {
@@ -25,16 +22,5 @@ func TestQuietTellsOnceWhatDoesNotMove(t *testing.T) {
 		if got := q.stuck(start.Add(step.at), step.lines); got != step.want {
 			t.Errorf("after %v: %v, want %v", step.at, got, step.want)
 		}
-	}
-}
-
-func TestDescribeDevice(t *testing.T) {
-	s := device.Snapshot{Power: "boot ROM"}
-	if got := describeDevice(s); !strings.Contains(got, "boot ROM") || !strings.Contains(got, "nothing is pending") {
-		t.Errorf("%q", got)
-	}
-	s.Stuck = []string{"host: one", "network: two"}
-	if got := describeDevice(s); !strings.HasSuffix(got, "\n  host: one\n  network: two\n") {
-		t.Errorf("%q", got)
 	}
 }

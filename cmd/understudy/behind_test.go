@@ -44,7 +44,7 @@ func TestTraceNeverWaits(t *testing.T) {
 	}
 	wg.Wait() // although nothing was written
 	close(f.gate)
-	for len(tr.lines) > 0 { // until there is room
+	for len(tr.out.pieces) > 0 { // until there is room
 	}
 	tr.line("the end")
 	if err := tr.Close(); err != nil {
@@ -78,5 +78,23 @@ func TestTraceTellsFailures(t *testing.T) {
 	}
 	if err := (*trace)(nil).Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// What cannot have holes ends with an error at the first piece that finds no room.
+func TestBehindWithoutHoles(t *testing.T) {
+	f := &slowFile{gate: make(chan struct{})}
+	b := newBehind(f, 2, nil)
+	var err error
+	n := 0
+	for ; err == nil && n < 10; n++ {
+		_, err = b.Write([]byte("piece"))
+	}
+	if !errors.Is(err, errSlow) || n > 4 {
+		t.Errorf("%v after %d", err, n)
+	}
+	close(f.gate)
+	if lost, err := b.Close(); lost != 0 || err != nil || f.String() != strings.Repeat("piece", n-1) {
+		t.Errorf("%q, %d lost, %v", f.String(), lost, err)
 	}
 }
