@@ -81,7 +81,12 @@ func TestNoiseFromTheDevice(t *testing.T) {
 				m.Socket.Close()
 			}
 		}))
-		for range 2000 {
+		for i := range 2000 {
+			if f, err := b.c.FindFile(driver.AnyFile); i%5 == 0 && err == nil {
+				_ = f.Read(make([]byte, 200), 0, func(int, driver.OTAStatus) {})
+			} else if i%50 == 1 {
+				_ = b.c.DownloadFile(fileURL, func(driver.HostFile, driver.OTAStatus) {})
+			}
 			noise(b, r)
 		}
 		check(t, b.c.Close())
@@ -101,6 +106,7 @@ func noise(b *bench, r *rand.Rand) {
 		hif.OpStateChanged, hif.OpDHCPConf, hif.OpScanDone, hif.OpScanResult, hif.OpConnInfo, hif.OpRSSI, hif.OpBind, hif.OpListen,
 		hif.OpAccept, hif.OpSockConnect, hif.OpSend, hif.OpRecv, hif.OpSendTo, hif.OpRecvFrom, hif.OpDNSResolve, hif.OpPing,
 		hif.OpDefaultConnected, hif.OpSysTime, hif.OpIPConflict, hif.OpDHCPFailure, hif.Op(r.Uint32()),
+		hif.OpFileStatus, hif.OpFileDownloaded, hif.OpFileData, hif.OpFileErased,
 	}
 	p := make([]byte, r.IntN(80))
 	for i := range p {

@@ -69,6 +69,7 @@ func (d *Driver) resetControl() {
 	d.clock = clockState{}
 	d.power = powerState{}
 	d.ota = otaState{}
+	d.file = d.file.nextClient()
 	d.wps = wpsState{}
 }
 
@@ -118,7 +119,7 @@ func (c *Client) Driver() *Driver {
 	return c.d
 }
 
-// Close gives everything back: it aborts an update, closes all sockets, leaves
+// Close gives everything back: it aborts an update and the download of a file, closes all sockets, leaves
 // the network or ends the Soft-AP, and waits until the device has confirmed that,
 // at most 2 s; then the handle is invalid and its callbacks are dropped, those of
 // OnSocket and OnResolve excepted. Closing a closed client is ErrNotOpen. It stands for
@@ -140,7 +141,7 @@ func (c *Client) Close() error {
 	if d.roams {
 		_ = d.setRoaming(RoamOff)
 	}
-	updating := d.ota.running && d.abortUpdate() == nil
+	updating := d.loading() && d.abortUpdate() == nil
 	leaving := d.conn.linked || d.conn.joining
 	switch {
 	case d.ap.on:
@@ -156,12 +157,12 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// awaitLeft pumps, or lets Run pump, until the link is down and no update runs.
+// awaitLeft pumps, or lets Run pump, until the link is down and nothing is loaded.
 func (c *Client) awaitLeft() {
 	d := c.d
 	for end := d.now().Add(closeWait); ; {
 		d.lock()
-		done := !d.conn.linked && !d.conn.joining && !d.conn.leaving && d.ap.farewells == 0 && !d.ota.running || d.state != StateReady
+		done := !d.conn.linked && !d.conn.joining && !d.conn.leaving && d.ap.farewells == 0 && !d.loading() || d.state != StateReady
 		running := d.running
 		d.unlock()
 		if done || !d.now().Before(end) {

@@ -91,6 +91,7 @@ type Driver struct {
 	clock   clockState
 	power   powerState
 	ota     otaState
+	file    hostFileState
 	wps     wpsState
 	otaOpts otaOptions
 	sockets sockTable
@@ -212,6 +213,7 @@ func (d *Driver) fail(err error) {
 	d.abortSockets(false)
 	d.abortRequests()
 	d.abortUpdates()
+	d.abortFile()
 	if d.wps.running {
 		d.handleWPS(hif.WPSReply{})
 	}

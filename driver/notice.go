@@ -18,6 +18,7 @@ const (
 	NoticeUpdate                           // Stored and Expected: what OnUpdateProgress is told
 	NoticeProvision                        // Network: what Provisioning.Done is told
 	NoticeWPS                              // Network: what the callback of StartWPS is told
+	NoticeFile                             // what FindFile has asked the device for is known
 )
 
 // Notice tells a layer above what happened besides socket events.

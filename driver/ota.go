@@ -97,9 +97,9 @@ func (d *Driver) sendStart(url string) error {
 	return send(d, hif.OpStartUpdate, hif.URL{URL: url})
 }
 
-// AbortUpdate asks the device to stop a running update: its verdict will be
-// OTAAborted, or another if it was faster. Until then the update runs. Without
-// one there is nothing to do, and nothing is sent. ErrBus if not sendable. It
+// AbortUpdate asks the device to stop a running update, or DownloadFile: its
+// verdict will be OTAAborted, or another if it was faster. Until then it runs.
+// Without one there is nothing to do, and nothing is sent. ErrBus if not sendable. It
 // stands for WDRV_WINC_OTAUpdateAbort.
 func (c *Client) AbortUpdate() error {
 	d, err := c.enter()
@@ -111,11 +111,14 @@ func (c *Client) AbortUpdate() error {
 }
 
 func (d *Driver) abortUpdate() error {
-	if !d.ota.running {
+	if !d.loading() {
 		return nil
 	}
 	return d.sendNone(hif.OpAbortUpdate)
 }
+
+// loading says whether the device loads an image or a file. Lock held.
+func (d *Driver) loading() bool { return d.ota.running || d.file.job == fileDownload }
 
 // Updating says whether an update runs: from the acceptance of Update until its
 // verdict. It stands for no documented function.

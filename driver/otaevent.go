@@ -2,7 +2,7 @@ package driver
 
 import "github.com/understudy-net/understudy/bus/hif"
 
-// handleOTA dispatches the messages of updates. Lock held.
+// handleOTA dispatches the messages of updates and of the host file. Lock held.
 func (d *Driver) handleOTA(op hif.Op, b []byte) error {
 	switch op {
 	case hif.OpUpdateStatus:
@@ -11,6 +11,14 @@ func (d *Driver) handleOTA(op hif.Op, b []byte) error {
 		if d.versions.active.Understudy {
 			return with(b, hif.ParseProgress, d.handleProgress)
 		}
+	case hif.OpFileStatus:
+		return with(b, hif.ParseFileStatus, d.handleFileStatus)
+	case hif.OpFileDownloaded:
+		return with(b, hif.ParseFileStatus, d.handleDownloaded)
+	case hif.OpFileData:
+		return with(b, hif.ParseFileData, d.handleFileData)
+	case hif.OpFileErased:
+		return with(b, hif.ParseFileErased, d.handleErased)
 	case hif.OpUnderstudy:
 		return nil // the limits, too late: those in force stay
 	}

@@ -173,6 +173,14 @@ var clientCalls = map[string]func(c *driver.Client) []any{
 	"UpdateHook":       func(c *driver.Client) []any { return []any{c.UpdateHook(otaURL, nil)} },
 	"Updating":         func(c *driver.Client) []any { return []any{c.Updating()} },
 
+	"DownloadFile": func(c *driver.Client) []any {
+		return []any{c.DownloadFile(otaURL, func(driver.HostFile, driver.OTAStatus) {})}
+	},
+	"DownloadFileHook": func(c *driver.Client) []any { return []any{c.DownloadFileHook(otaURL, nil)} },
+	"EraseFile":        func(c *driver.Client) []any { return []any{c.EraseFile(nil)} },
+	"EraseFileHook":    func(c *driver.Client) []any { return []any{c.EraseFileHook(nil)} },
+	"FindFile":         func(c *driver.Client) []any { v, err := c.FindFile(driver.AnyFile); return []any{err, v} },
+
 	"StartProvisioning": func(c *driver.Client) []any {
 		return []any{c.StartProvisioning(driver.BSS{SSID: "x", Channel: 1}, driver.OpenAuth, driver.Provisioning{}, nil)}
 	},

@@ -1,7 +1,7 @@
 // Package hostnet is ordinary blocking Go on top of package driver: net.Conn,
 // net.Listener, net.PacketConn and a resolver, with contexts and deadlines, and
-// blocking forms of joining, scanning, ping and firmware updates. net/http and crypto/tls run on
-// it unchanged.
+// blocking forms of joining, scanning, ping, firmware updates and the file that
+// the device keeps. net/http and crypto/tls run on it unchanged.
 //
 //	d := driver.New(port, driver.Config{})
 //	go d.Run(ctx)

@@ -39,7 +39,8 @@ type Config struct {
 	ReadBuffer int
 
 	// AnswerLimit is how long the device may take to answer what it can answer
-	// at once: RSSI, AssocInfo, Time, SwitchImage, Rollback. Then the call ends with
+	// at once: RSSI, AssocInfo, Time, SwitchImage, Rollback, and what is
+	// about the file of the device but for its download. Then the call ends with
 	// ErrNoAnswer. Zero: 5 s.
 	AnswerLimit time.Duration
 
@@ -83,7 +84,7 @@ type Net struct {
 	pingq    sock.Waiters // an echo ended
 	scanq    sock.Waiters
 	infoq    sock.Waiters
-	otaq     sock.Waiters // an update or a change of images went on
+	otaq     sock.Waiters // an update, a change of images or a call about the file went on
 
 	joining *joining
 	asking  *asking
@@ -94,6 +95,9 @@ type Net struct {
 
 	updating *updating // nil: none
 	swapping bool
+
+	filing    bool   // a call is about the file of the device
+	filesTold uint64 // counts answers to FindFile
 }
 
 var _ sock.Owner = (*Net)(nil)
@@ -230,6 +234,9 @@ func (n *Net) notice(nt driver.Notice) {
 	case driver.NoticeAssoc, driver.NoticeRSSI, driver.NoticeTime:
 		n.infoNotice(nt)
 		n.Wake(&n.infoq)
+	case driver.NoticeFile:
+		n.filesTold++
+		n.Wake(&n.otaq)
 	case driver.NoticeUpdate:
 		n.updateNotice(nt)
 		n.Wake(&n.otaq)
