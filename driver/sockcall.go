@@ -113,17 +113,6 @@ func (s Socket) Connect(to netip.AddrPort) error {
 	return sockSend(err, ErrSockInvalid)
 }
 
-// resetOptions does what bind and connect do to options (spec/driver-api.md
-// 3.6, setsockopt).
-func (r *sockRec) resetOptions() {
-	r.silent = false
-	for o := range r.opts {
-		if o == int(OptUDPSendEvents) || o >= int(OptKeepAlive) {
-			r.opts[o] = optRec{}
-		}
-	}
-}
-
 // Send hands over at most 1400 bytes (see Limits), which are copied: p may be reused at
 // once. SendMsg follows, for TCP when the peer has acknowledged them. On a
 // datagram socket they go to the destination of the last SendTo. Errors:

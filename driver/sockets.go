@@ -85,6 +85,7 @@ type sockRec struct {
 
 	recv recvRec
 	opts [hif.OptKeepAliveCount + 1]optRec
+	was  *optsBefore // while a BIND or CONNECT has no answer
 }
 
 // recvRec is the receive request of a socket.

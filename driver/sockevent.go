@@ -1,6 +1,8 @@
 package driver
 
 import (
+	"net/netip"
+
 	"github.com/understudy-net/understudy/bus/hif"
 )
 
@@ -57,6 +59,7 @@ func (d *Driver) handleBound(op hif.Op, m hif.BindReply) {
 	switch {
 	case op != hif.OpListen && r.binding:
 		r.binding = false
+		r.settleOptions(err)
 		d.emit(m.Sock, Event{Kind: KindBind, Err: err})
 	case op == hif.OpListen && r.listenSent:
 		r.listenSent = false
@@ -131,6 +134,11 @@ func (d *Driver) handleConnected(m hif.SockConnectReply, alpn int) {
 	r.connecting, r.connected = false, r.connected || ev.Err == nil
 	if securing {
 		r.tls.securing = false
+	} else {
+		r.settleOptions(sockErr(int(m.Status)))
+	}
+	if !r.connected {
+		r.peer = netip.AddrPort{}
 	}
 	d.emit(m.Sock, ev)
 }
@@ -225,6 +233,7 @@ func (d *Driver) abortSockets(old bool) {
 		if !r.used || old && r.epoch == d.sockets.epoch {
 			continue
 		}
+		r.was = nil
 		if r.connecting {
 			r.connecting = false
 			d.emit(id, Event{Kind: KindConnect, Err: connectErr(int(ErrConnAborted))})

@@ -93,10 +93,50 @@ func (d *Driver) setOpt(s Socket, r *sockRec, o Opt, value int) error {
 		return sockSend(err, ErrSockInvalid)
 	}
 	r.opts[o] = optRec{true, uint32(value)}
+	if r.was != nil {
+		r.was.opts[o] = r.opts[o]
+	}
 	if o == OptUDPSendEvents && !d.isStream(s.id) {
 		r.silent = value == 0
+		if r.was != nil {
+			r.was.silent = r.silent
+		}
 	}
 	return nil
+}
+
+// optsBefore is what a BIND or CONNECT that the device refuses gives back.
+type optsBefore struct {
+	opts           [hif.OptKeepAliveCount + 1]optRec
+	silent         bool
+	sends, sendTos int
+}
+
+// resetOptions does what bind and connect do to options (spec/driver-api.md
+// 3.6, setsockopt), as long as the device does not say that it has refused them.
+func (r *sockRec) resetOptions() {
+	if r.was == nil {
+		r.was = &optsBefore{r.opts, r.silent, r.sends, r.sendTos}
+	}
+	r.silent = false
+	for o := range r.opts {
+		if o == int(OptUDPSendEvents) || o >= int(OptKeepAlive) {
+			r.opts[o] = optRec{}
+		}
+	}
+}
+
+// settleOptions is the answer to bind or connect. Refused for the state of the
+// socket or for the address, the socket is to the device what it was.
+func (r *sockRec) settleOptions(err error) {
+	was := r.was
+	if r.was = nil; was == nil || err != error(ErrSockInvalid) && err != error(ErrSockAddress) {
+		return
+	}
+	r.opts, r.silent = was.opts, was.silent
+	if r.silent { // what was sent meanwhile has no answer
+		r.sends, r.sendTos = min(r.sends, was.sends), min(r.sendTos, was.sendTos)
+	}
 }
 
 // Opt is the value that SetOpt set last, of options of TLS the one in force; ErrSockArg for an option that was

@@ -4,6 +4,7 @@ package understudytest_test
 
 import (
 	"math"
+	"net/netip"
 	"testing"
 
 	"github.com/understudy-net/understudy/driver"
@@ -51,5 +52,29 @@ func TestOPT03_UnknownOption(t *testing.T) {
 			}
 		}
 		r.quiet(patience, "setsockopt has no event")
+	})
+}
+
+// A BIND that is refused leaves the options as they are, on both sides: here, that
+// sends have no event.
+func TestRefusedBindKeepsOptions(t *testing.T) {
+	behave(t, func(r *rig) {
+		peer := r.AddHost("peer.test")
+		heard := r.peerSocket(peer, 99)
+		s := r.bound(driver.Datagram, 9)
+		r.ok("SetOpt", s.SetOpt(driver.OptUDPSendEvents, 0))
+		r.bind(s, 10, driver.ErrSockInvalid)
+		r.ok("SendTo", s.SendTo([]byte("x"), netip.AddrPortFrom(peer.Addr, 99)))
+		b := make([]byte, 9)
+		n, from, err := heard.ReadFrom(b)
+		if r.ok("ReadFrom", err); n != 1 || from.String() != r.at(9).String() {
+			r.fatalf("%d bytes from %v", n, from)
+		}
+		if v, err := s.Opt(driver.OptUDPSendEvents); v != 0 || err != nil {
+			r.fatalf("the option is %d, %v", v, err)
+		}
+		r.quiet(patience, "sends have no event")
+		r.ok("Disconnect", r.Client.Disconnect())
+		r.quiet(patience, "none waits for its end")
 	})
 }
