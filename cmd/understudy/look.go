@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -22,6 +23,7 @@ type look struct {
 	Stations []lookStation     `json:"stations,omitempty"` // of a Soft-AP
 	IP       lookIP            `json:"ip"`
 	Clock    lookClock         `json:"clock"`
+	Update   lookUpdate        `json:"update"`
 	Sockets  []lookSocket      `json:"sockets"`
 	Stuck    []lookStuck       `json:"stuck"`
 	Counters map[string]uint64 `json:"counters"` // those of device.Counters that are not 0
@@ -73,6 +75,41 @@ type lookIP struct {
 type lookClock struct {
 	Time time.Time `json:"time,omitzero"`
 	By   string    `json:"by,omitempty"` // who told it
+}
+
+// lookUpdate is about updates of the firmware, and about the host file.
+type lookUpdate struct {
+	Job      string `json:"job"`   // that runs: none, firmware or host file
+	Phase    string `json:"phase"` // as in device.UpdateState
+	URL      string `json:"url,omitempty"`
+	Stored   int64  `json:"stored"`
+	Expected int64  `json:"expected"`       // 0: not known
+	Last     string `json:"last,omitempty"` // how the latest job ended
+	Why      string `json:"why,omitempty"`  // more about that
+	Switch   bool   `json:"switch"`         // other firmware runs after the next reset
+}
+
+func (u *lookUpdate) runs() bool { return u.Job != "none" && u.Job != "" }
+
+// text is what a person sees of it.
+func (u *lookUpdate) text() string {
+	var text string
+	switch {
+	case u.runs():
+		text = fmt.Sprintf("%s from %s, %s, %d bytes", u.Job, u.URL, u.Phase, u.Stored)
+		if u.Expected > 0 {
+			text += fmt.Sprintf(" of %d", u.Expected)
+		}
+	case u.URL != "":
+		text = fmt.Sprintf("%s, from %s", u.Last, u.URL)
+		if u.Why != "" {
+			text += ": " + u.Why
+		}
+	}
+	if u.Switch {
+		text = strings.TrimPrefix(text+"; the standby firmware runs after the next reset", "; ")
+	}
+	return text
 }
 
 type lookSocket struct {
@@ -194,6 +231,8 @@ func (l *look) network(s *device.Snapshot) {
 	}
 	l.IP = lookIP{Address: s.Addr, Gateway: s.Gateway, DNS: s.DNS, DHCP: s.DHCP}
 	l.Clock = lookClock{s.Time, s.TimeBy}
+	u := &s.Update
+	l.Update = lookUpdate{u.Job, u.Phase, u.URL, u.Stored, u.Expected, u.Last, u.Why, u.Switch}
 	for i := range s.Sockets {
 		l.Sockets = append(l.Sockets, newLookSocket(&s.Sockets[i]))
 	}

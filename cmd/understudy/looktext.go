@@ -34,6 +34,9 @@ func (l *look) text(c ink) string {
 		row("address", "%s", l.ipText())
 		row("clock", "%s", l.clockText())
 	}
+	if text := l.Update.text(); text != "" {
+		row("update", "%s", text)
+	}
 	row("bus", "%s", l.busText())
 	if faults := l.faults(); faults != "" {
 		row("counted", "%s", faults)

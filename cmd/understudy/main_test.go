@@ -1,9 +1,8 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	crand "crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -20,6 +19,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"syscall"
 	"testing"
 	"time"
@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 // The scripts of testdata/script run the real command. Each has a web server on
 // the host's loopback at port $PORT, which serves 8 MiB of noise at /blob; they
 // are in the file $WORK/blob too. At port $TLSPORT it does so by HTTPS, with the
-// root certificate $WORK/root.pem.
+// root certificate $WORK/root.pem. Nobody listens on ports $FREE1 and $FREE2.
 //
 // In the scripts [ntp] is true when the host's loopback has a time server, whose
 // clock is an hour ahead: that takes the right to listen on port 123.
@@ -67,6 +67,11 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			env.Setenv("TLSPORT", u.Port())
+			for _, name := range []string{"FREE1", "FREE2"} {
+				if err := setFreePort(env, name); err != nil {
+					return err
+				}
+			}
 			return os.WriteFile(filepath.Join(env.WorkDir, "root.pem"), root, 0o600)
 		},
 		// In the scripts [required] is true when a missing peer is to be a failure.
@@ -80,15 +85,18 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"waitfor": waitFor,
+			"eventually": eventually,
+			"waitfor":    waitFor,
+			"waitport":   waitPort,
 		},
 	})
 }
 
 // secureServer serves HTTPS on the host's loopback as host.internal, whose
-// certificate is in PEM its own root.
+// certificate is in PEM its own root. It has a cipher suite that the device's
+// profile accepts.
 func secureServer(t *testing.T, h http.Handler) (srv *httptest.Server, root []byte) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), crand.Reader)
+	key, err := rsa.GenerateKey(crand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +111,8 @@ func secureServer(t *testing.T, h http.Handler) (srv *httptest.Server, root []by
 	}
 	srv = httptest.NewUnstartedServer(h)
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // of clients that do not trust it
-	srv.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	suites := []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}
+	srv.TLS = &tls.Config{CipherSuites: suites, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
 	srv.StartTLS()
 	return srv, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
@@ -151,4 +160,42 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("%s did not appear", args[0])
+}
+
+// setFreePort sets a variable to a port of the loopback that nobody has.
+func setFreePort(env *testscript.Env, name string) error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	env.Setenv(name, fmt.Sprint(l.Addr().(*net.TCPAddr).Port))
+	return l.Close()
+}
+
+// waitPort waits until somebody listens on a port of the loopback: waitport PORT.
+func waitPort(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: waitport PORT")
+	}
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if c, err := net.Dial("tcp", "127.0.0.1:"+args[0]); err == nil {
+			c.Close()
+			return
+		}
+	}
+	ts.Fatalf("nobody listens on port %s", args[0])
+}
+
+// eventually runs a command again and again until what it prints matches: eventually PATTERN COMMAND ARG...
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: eventually PATTERN COMMAND ARG...")
+	}
+	pattern := regexp.MustCompile("(?m)" + args[0])
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if ts.Exec(args[1], args[2:]...) == nil && pattern.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+	}
+	ts.Fatalf("%q never says %q", args[1:], args[0])
 }

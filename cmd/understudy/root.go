@@ -70,7 +70,7 @@ the controller that "understudy run --bus ..." offers in another process.`,
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(
 		newDemo(std), newRun(std), newScan(std), newPing(std), newResolve(std),
-		newGet(std), newIP(std), newAP(std), newTime(std), newSockets(std), newVersion(std),
+		newGet(std), newIP(std), newAP(std), newTime(std), newSockets(std), newOTA(std), newVersion(std),
 	)
 	root.AddCommand(newImage(std))
 	return root
