@@ -80,7 +80,9 @@ func (f *firmware) startAP(now time.Time, m hif.APConfig) error {
 	f.giveUpWPS(now)
 	f.ap = ap
 	ap.radio.Start(now)
-	if err = f.setAPAddress(now); err == nil {
+	if f.bypass.on {
+		ap.server, err = dhcp.NewServer(pool) // nobody reaches it
+	} else if err = f.setAPAddress(now); err == nil {
 		ap.server, err = f.stack.ServeDHCP(now, pool, f.leased)
 	}
 	if err != nil {

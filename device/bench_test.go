@@ -176,6 +176,7 @@ func (b *bench) Tx(w, r []byte) error {
 
 // host is a scripted driver over the SPI master, in the manner of 19.7.7 unless told otherwise.
 type host struct {
+	mode    uint32 // further bits of GP register 1
 	b       *bench
 	m       *spi.Master
 	version uint32
@@ -246,8 +247,8 @@ func (h *host) boot() *host {
 		h.b.t.Fatal("boot ROM not ready at the first read")
 	}
 	h.write(reg.State, h.version)
-	h.write(reg.GP1, 0x102)
-	if h.read(reg.GP1) != 0x102 {
+	h.write(reg.GP1, 0x102|h.mode)
+	if h.read(reg.GP1) != 0x102|h.mode {
 		h.b.t.Fatal("GP register 1 does not keep its value")
 	}
 	h.write(reg.BootROM, reg.StartFirmware)

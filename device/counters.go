@@ -15,6 +15,11 @@ type Counters struct {
 	BadSocket   uint64 // socket ids out of range
 	WrongMode   uint64 // those of a station in Soft-AP mode, and the other way round
 
+	// Ethernet mode.
+	FramesFiltered uint64 // from the air, for a group that the host has not asked for
+	FramesLost     uint64 // from the air: too long, or the host fetches too slowly
+	FilterFull     uint64 // groups beyond the eighth
+
 	// The mailbox.
 	Cancelled    uint64 // a grant that was given up for a new one
 	NoGrant      uint64 // doorbells for an address that was not granted

@@ -120,7 +120,7 @@ func (d *Device) Deadline() time.Time {
 	if d.fw == nil {
 		return time.Time{}
 	}
-	if d.fw.stack.Pending() {
+	if d.fw.stack.Pending() || d.fw.bypass.waiting(&d.out) {
 		return d.seen // frames have come in since the last call: their news wait
 	}
 	return d.fw.deadline()

@@ -56,9 +56,15 @@
 // policies, and the quirk of the real part, which takes error pages for firmware; they are off. With TrialStarts, which Unlimited has,
 // new firmware that no host gets on with gives way to the one before it (docs/updates.md).
 //
+// # Ethernet mode
+//
+// A host that starts the firmware with bit 7 of GP register 1 has a network card: it exchanges Ethernet frames with the network
+// that was joined, or with the stations of a Soft-AP, and brings its own IP. What is for the device itself, for all, and for up to
+// eight groups of the host's choice goes to the host, 32 frames at most at a time; sockets have no network then.
+//
 // # What it does not have yet
 //
-// P2P, monitor and Ethernet bypass mode.
+// P2P and monitor mode.
 // Requests for them are counted in Counters.Unsupported; where a host waits for an answer it gets the one that says no.
 // Radio tuning and power-save settings are accepted and have no effect.
 package device

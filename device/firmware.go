@@ -52,7 +52,8 @@ type firmware struct {
 	shakers     []shaker                  // handshakes of TLS, the first of them under way
 	tlsChildren []*tlsChild               // of TLS listeners, before they have an id
 
-	ota *updates
+	ota    *updates
+	bypass bypass
 }
 
 // limits are the numbers in force. They differ from the real part's only after the host asked (extension USTD).
@@ -73,6 +74,7 @@ func newFirmware(d *Device, now time.Time, host hif.Version) (*firmware, error) 
 		f.name = defaultName(f.mac)
 	}
 	f.ip.dhcp = true
+	f.bypass.on = d.wantsBypass()
 	f.ciphers, f.expiry = d.profile.TLSSuites.Available(), tls.ExpiryIfTime
 	f.makeSockets()
 	f.ota = newUpdates(f)

@@ -135,7 +135,9 @@ func (f *firmware) joined(now time.Time, n wifi.Network) {
 		f.remember(now, f.link.params)
 	}
 	event(f.d, hif.OpStateChanged, hif.StateChanged{State: hif.Connected})
-	f.startIP(now)
+	if !f.bypass.on {
+		f.startIP(now)
+	}
 }
 
 // joinFailed ends an attempt. A default connect goes on with the next stored network.

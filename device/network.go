@@ -36,8 +36,14 @@ func (f *firmware) makeNetwork() error {
 	return nil
 }
 
-// output takes a frame of the IP host to the air.
+// output takes a frame of the IP host to the air. In Ethernet mode the link is not its own.
 func (f *firmware) output(now time.Time, frame []byte) {
+	if !f.bypass.on {
+		f.transmit(now, frame)
+	}
+}
+
+func (f *firmware) transmit(now time.Time, frame []byte) {
 	if f.ap != nil {
 		f.ap.radio.Send(now, frame)
 		return
@@ -47,7 +53,10 @@ func (f *firmware) output(now time.Time, frame []byte) {
 
 // input takes a frame from the station, or from the access point.
 func (f *firmware) input(now time.Time, frame []byte) {
-	if f.stack != nil {
+	switch {
+	case f.bypass.on:
+		f.bypass.input(f.d, f.mac, frame)
+	case f.stack != nil:
 		f.stack.Input(now, frame)
 	}
 }

@@ -46,6 +46,7 @@ const (
 	entryRandom                    // buf holds the head of GET_PRNG, count says how many bytes follow
 	entryStation                   // buf holds news of a Soft-AP, gen says of which
 	entryProgress                  // how far an update is when its turn comes
+	entryFrame                     // the next frame of Ethernet mode
 )
 
 type outEntry struct {
@@ -163,6 +164,8 @@ func (f *firmware) build(now time.Time, e *outEntry, b []byte) (hif.Op, int) {
 		return 0, -1 // it has stopped meanwhile
 	case e.kind == entryProgress:
 		return e.op, f.ota.build(b)
+	case e.kind == entryFrame:
+		return e.op, f.bypass.build(b)
 	}
 	var s *socket
 	if e.sock >= 0 {

@@ -48,7 +48,9 @@ func (f *firmware) startProvision(now time.Time, r request) {
 			f.wrongMode(now, r)
 			return
 		}
-		err = f.startPage(now, m)
+		if err = errBypass; !f.bypass.on { // the page needs the IP host
+			err = f.startPage(now, m)
+		}
 	}
 	if err != nil {
 		f.malformed(now, r, err.Error())

@@ -117,8 +117,11 @@ func (f *firmware) wifiRequest(now time.Time, r request) {
 		f.startProvision(now, r)
 	case hif.OpStopProvision:
 		f.stopProvision(now, r)
-	case hif.OpSendEthernet, hif.OpSetMulticastMAC,
-		hif.OpEnableMonitor, hif.OpDisableMonitor, hif.OpSendWiFi, hif.OpConnectParam, hif.OpEnableP2P, hif.OpDisableP2P,
+	case hif.OpSendEthernet:
+		f.sendEthernet(now, r)
+	case hif.OpSetMulticastMAC:
+		parsed(f, now, r, hif.ParseMulticastMAC, f.multicastMAC)
+	case hif.OpEnableMonitor, hif.OpDisableMonitor, hif.OpSendWiFi, hif.OpConnectParam, hif.OpEnableP2P, hif.OpDisableP2P,
 		hif.OpRestart, hif.OpRestartAP, hif.OpClientControl, hif.OpServerInit:
 		f.unsupported(now, r) // no answer is due for any of them
 	default:

@@ -55,12 +55,15 @@ func (f *firmware) stuck(s *Snapshot, say func(string, ...any)) {
 	case linkJoining:
 		say("network: joining %q", f.link.params.SSID)
 	case linkJoined:
-		if !s.Addr.IsValid() {
+		if !s.Addr.IsValid() && !f.bypass.on {
 			say("network: %s", f.noAddress(s))
 		}
 	}
 	if f.ap != nil {
-		f.ap.stuck(f.d.seen, say)
+		f.ap.stuck(say)
+		if !f.bypass.on {
+			f.ap.stuckLeases(f.d.seen, say)
+		}
 	}
 	if f.scan.waiting > 0 {
 		say("network: a scan goes on")
@@ -88,8 +91,8 @@ func (f *firmware) noAddress(s *Snapshot) string {
 	return fmt.Sprintf("no address on %q: DHCP is off and the host has set none", s.Network.SSID)
 }
 
-// stuck is about the stations of an access point: who is not here, and who cannot talk yet.
-func (a *softAP) stuck(now time.Time, say func(string, ...any)) {
+// stuck is about the stations of an access point that are not here.
+func (a *softAP) stuck(say func(string, ...any)) {
 	name, stations := a.radio.Network().SSID, a.radio.Stations()
 	for i := range stations {
 		if !stations[i].Joined {
@@ -101,6 +104,10 @@ func (a *softAP) stuck(now time.Time, say func(string, ...any)) {
 	} else if len(stations) == 0 {
 		say("network: no station has joined %q", name)
 	}
+}
+
+// stuckLeases is about stations that cannot talk yet.
+func (a *softAP) stuckLeases(now time.Time, say func(string, ...any)) {
 	for i := range a.stations {
 		if s := &a.stations[i]; !s.addr.IsValid() {
 			a.noLease(now, s, say)
