@@ -117,6 +117,19 @@ func (c Control) Switched() Control {
 	return c
 }
 
+// Inactive returns the offset of the slot that an update may overwrite: the one that the working image does not lie in, whatever the
+// section says of the other. A host can write the section itself.
+func (c Control) Inactive() uint32 {
+	one, two := uint32(theMap[Firmware1].off), uint32(theMap[Firmware2].off)
+	switch c.Working.Offset {
+	case one:
+		return two
+	case two:
+		return one
+	}
+	return c.Rollback.Offset
+}
+
 // crc7 is the CRC of host-bus 2.3 (x⁷+x³+1, start 0x7F, most significant bit first), not shifted.
 func crc7(b []byte) uint32 {
 	r := byte(0x7f)

@@ -89,7 +89,7 @@ func (f *Flash) Region(r Region) (Part, error) {
 		}
 		off := c.Working.Offset
 		if r == FirmwareInactive {
-			off = c.Rollback.Offset
+			off = c.Inactive()
 		}
 		return f.slot(off)
 	}

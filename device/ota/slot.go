@@ -45,7 +45,7 @@ func (s *slot) open(cfg *Config) error {
 	if b.Backup != nil {
 		next = next.Switched()
 	}
-	next.Rollback = flash.Slot{Offset: next.Rollback.Offset, Mark: flash.Invalid}
+	next.Rollback = flash.Slot{Offset: next.Inactive(), Mark: flash.Invalid}
 	if next != b.Control {
 		if _, err := f.SetControl(next); err != nil {
 			return stored(err)

@@ -324,3 +324,29 @@ func TestMemoryOfAnUpdater(t *testing.T) {
 	}
 	runtime.KeepAlive(all)
 }
+
+// A host can write the control section itself. One that names no other slot, or the same one twice, must not lead an update over the
+// image that runs.
+func TestUpdateUnderAControlSectionOfSomebodyElse(t *testing.T) {
+	file := build(t, 0x1381, 20_000)
+	for _, other := range []uint32{0, 0xffffffff, 0xa000, 0x45001} {
+		n := newFake(t, always(ok(file)...))
+		c, err := n.f.Control()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Rollback.Offset = other
+		if _, err := n.f.SetControl(c); err != nil {
+			t.Fatal(err)
+		}
+		n.servers["10.0.0.1:80"] = first(answer(send("HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n" + string(file[:9000])))...)
+		if e := n.update(imageURL); e.Status != conn {
+			t.Errorf("%#x: %v, %v", other, e.Status, e.Err)
+		}
+		n.sound(false)
+		n.recovers(file)
+		if b, err := n.f.Boot(); err != nil || b.Running.Offset != 0xa000 || b.Other.Offset != 0x45000 {
+			t.Errorf("%#x: %+v %v", other, b, err)
+		}
+	}
+}
