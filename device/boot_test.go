@@ -155,3 +155,30 @@ func TestDeviceStartsFromOneCopyOfTheControlSection(t *testing.T) {
 		b.runs("one copy", "19.7.7", "")
 	}
 }
+
+// What a device without trials did, or a host that wrote the control section itself, is no reason to have no trial ever again: an image
+// that a host has got on with is confirmed, on trial or not.
+func TestTrialsBeginAgain(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.Profile = Unlimited() })
+	f := b.dev.flash.F
+	c, err := f.Control()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Confirmed = 0
+	if _, err := f.SetControl(c); err != nil {
+		t.Fatal(err)
+	}
+	b.reboot()
+	send(b.h, hif.OpGetRSSI, hif.None{})
+	await(b.h, 0, hif.OpRSSI, hif.ParseRSSI)
+	b.switchTo(newerImage(t))
+	for range b.dev.profile.Update.TrialStarts {
+		b.reboot()
+		if s := b.dev.Snapshot(); !s.Flash.Trial {
+			t.Errorf("no trial: %+v", s.Flash)
+		}
+	}
+	b.reboot()
+	b.runs("after the trial", "19.7.7", "")
+}

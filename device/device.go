@@ -52,6 +52,7 @@ type Device struct {
 	flash    flash.Chip
 	boot     flash.Booted // what the firmware was started from
 	bootErr  error        // why it did not start
+	unproven bool         // the firmware that runs is to be confirmed by the first message of a host
 	quiet    uint64       // commands of the host when the boot ROM started
 	counters Counters
 	seen     time.Time // of the latest call

@@ -99,6 +99,9 @@ func (d *Device) readMessageAt() uint32 {
 func (d *Device) bootFlash(now time.Time) error {
 	b, err := d.flash.F.BootTrial(d.profile.Update.TrialStarts)
 	d.boot, d.bootErr = b, err
+	// Also one that is not on trial is confirmed: the trial of the next one needs an image to go back to.
+	c := b.Control
+	d.unproven = err == nil && d.profile.Update.TrialStarts > 0 && b.Backup == nil && !b.Failed && c.Confirmed != c.Working.Offset
 	if b.Failed {
 		d.trace(now, EventUpdate, 0, nil, "the new firmware has not shown that it works: back to the one before it")
 	}
@@ -115,9 +118,9 @@ func (d *Device) bootFlash(now time.Time) error {
 	return d.bootErr
 }
 
-// proven ends the trial of new firmware: a host has started it and was understood.
+// proven confirms the firmware, which ends its trial: a host has started it and was understood.
 func (d *Device) proven(now time.Time) {
-	d.boot.Trial = false
+	d.unproven, d.boot.Trial = false, false
 	if err := d.flash.F.Confirm(); err != nil {
 		d.trace(now, EventFlash, 0, nil, err.Error())
 	}

@@ -151,7 +151,7 @@ func (d *Device) take(now time.Time, i int) {
 		return
 	}
 	d.counters.Requests++
-	if d.boot.Trial {
+	if d.unproven {
 		d.proven(now)
 	}
 	payload := buf[hif.HeaderLen:h.Len]
