@@ -20,9 +20,9 @@ func newDemo(std stdio) *cobra.Command {
 		Use:   "demo",
 		Short: "A tour of the whole machine, in virtual time, without any network",
 		Long: `A tour of the whole machine: a controller is booted over its SPI bus, scans, joins
-a WPA2 network, gets an address and the time, resolves names, pings, talks UDP and
-TCP, fetches a page over a bad link, survives the loss of the network, and is an
-access point itself in the end. Everything is in this process: the host, the bus,
+a WPA2 network, gets an address and the time, resolves names, pings, talks UDP, TCP
+and TLS, fetches a page over a bad link, survives the loss of the network, is an
+access point itself, and gets new firmware in the end. Everything is in this process: the host, the bus,
 the controller, the air, an access point and the hosts behind it. Time is virtual,
 so a minute of theirs takes a moment of ours.
 
@@ -48,6 +48,7 @@ type demoOptions struct {
 // tour is a run of the demo: the bench, and the story that is told about it.
 type tour struct {
 	*understudytest.Bench
+	certs certificates
 	story *story
 	ctx   context.Context
 }
@@ -62,10 +63,18 @@ type step struct {
 func demo(ctx context.Context, std stdio, o demoOptions) (err error) {
 	began := time.Now()
 	s := &story{w: std.out, json: o.json, ink: colors(std.out), all: o.verbose}
+	certs, err := newCertificates()
+	if err != nil {
+		return err
+	}
+	chip, err := certs.newFlash()
+	if err != nil {
+		return err
+	}
 	b, err := understudytest.Make(world.NewVirtual(world.Epoch), understudytest.Config{
 		Seed:   o.seed,
 		NoBoot: true,
-		Device: device.Config{Trace: s.message},
+		Device: device.Config{Trace: s.message, Flash: chip},
 	})
 	if err != nil {
 		return err
@@ -79,7 +88,7 @@ func demo(ctx context.Context, std stdio, o demoOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	t := &tour{Bench: b, story: s, ctx: ctx}
+	t := &tour{Bench: b, certs: certs, story: s, ctx: ctx}
 	var failed error
 	if stalled := b.Run(func() { failed = t.play(ctx) }); stalled != nil {
 		failed = stalled

@@ -35,10 +35,12 @@ var steps = []step{
 	{"UDP: a datagram there and back", stepUDP},
 	{"HTTP: a page of 256 KiB", stepHTTP},
 	{"the same page over a bad link", stepBadLink},
+	{"TLS: the page again, from a server that proves who it is", stepTLS},
 	{"a TCP server on the controller", stepServer},
 	{"the network is lost, and comes back", stepLoss},
 	{"leave", stepLeave},
 	{"Soft-AP: the controller is the access point", stepSoftAP},
+	{"OTA: new firmware, a switch, a reset", stepUpdate},
 }
 
 // What the demo's network offers.
@@ -82,7 +84,17 @@ func (t *tour) furnish() error {
 	if err := t.Names.SetAlias(aliasName, time.Minute, wwwName); err != nil {
 		return err
 	}
-	if err := www.HandleHTTP(80, http.HandlerFunc(servePage)); err != nil {
+	update, err := firmwareFile()
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/page", func(w http.ResponseWriter, _ *http.Request) { w.Write(page()) }) // the writer keeps it
+	mux.HandleFunc(imagePath, func(w http.ResponseWriter, _ *http.Request) { w.Write(update) })
+	if err := www.HandleHTTP(80, mux); err != nil {
+		return err
+	}
+	if err := t.certs.serveTLS(www); err != nil {
 		return err
 	}
 	return www.HandleUDP(7, func(_ net.Addr, p []byte) []byte { return bytes.ToUpper(p) })
@@ -111,12 +123,15 @@ func page() []byte {
 	return b
 }
 
-func servePage(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path != "/page" {
-		http.NotFound(w, r)
-		return
+// serveOne answers one request for the page, on a conn that is not for [understudytest.Host.HandleHTTP].
+func serveOne(c net.Conn) {
+	if _, err := http.ReadRequest(bufio.NewReader(c)); err != nil {
+		return // the client tells what it thinks of it
 	}
-	w.Write(page()) // the writer keeps it
+	resp := http.Response{
+		StatusCode: http.StatusOK, ProtoMajor: 1, ProtoMinor: 1, ContentLength: pageSize, Body: io.NopCloser(bytes.NewReader(page())), Close: true,
+	}
+	resp.Write(c)
 }
 
 func stepScan(t *tour) (string, error) {
@@ -251,6 +266,11 @@ func (t *tour) fetch() error {
 	if err != nil {
 		return err
 	}
+	return getPage(c)
+}
+
+// getPage gets the page over c, compares it with what was served, and closes c.
+func getPage(c net.Conn) error {
 	defer c.Close()
 	req, err := http.NewRequest(http.MethodGet, "http://"+wwwName+"/page", nil)
 	if err != nil {

@@ -193,11 +193,19 @@ func describeMessage(e device.Event) string {
 		if m, err := hif.ParseSockConnectReply(e.Payload); err == nil {
 			return fmt.Sprintf("socket %d: %v", m.Sock, m.Status)
 		}
-	case hif.OpRecv, hif.OpRecvFrom:
+	case hif.OpRecv, hif.OpRecvFrom, hif.OpSSLRecv:
 		if m, err := hif.ParseRecvReply(e.Payload); err == nil {
 			return fmt.Sprintf("socket %d: %s", m.Sock, received(m))
 		}
-	case hif.OpSend, hif.OpSendTo:
+	case hif.OpProgress:
+		if m, err := hif.ParseProgress(e.Payload); err == nil {
+			return fmt.Sprintf("%d of %d bytes stored", m.Stored, m.Expected)
+		}
+	case hif.OpUpdateStatus:
+		if m, err := hif.ParseUpdateStatus(e.Payload); err == nil {
+			return fmt.Sprintf("%v: %v", m.Type, m.Status)
+		}
+	case hif.OpSend, hif.OpSendTo, hif.OpSSLSend:
 		if m, err := hif.ParseSendReply(e.Payload); err == nil {
 			if m.Status < 0 {
 				return fmt.Sprintf("socket %d: %v", m.Sock, m.Status)
@@ -218,6 +226,10 @@ func describeRequest(e device.Event) string {
 		if m, err := hif.ParseAPConfig(e.Payload); err == nil {
 			return fmt.Sprintf("%s, channel %d, %v, %v", printable(m.SSID), m.Channel, m.Security, netip.AddrFrom4(m.IP))
 		}
+	case hif.OpStartUpdateV2:
+		if m, err := hif.ParseStartUpdateV2(e.Payload); err == nil {
+			return m.URL
+		}
 	case hif.OpDNSResolve:
 		if m, err := hif.ParseDNSResolve(e.Payload); err == nil {
 			return m.Name
@@ -226,7 +238,7 @@ func describeRequest(e device.Event) string {
 		if m, err := hif.ParsePing(e.Payload); err == nil {
 			return netip.AddrFrom4(m.IP).String()
 		}
-	case hif.OpSockConnect:
+	case hif.OpSockConnect, hif.OpSSLConnect:
 		if m, err := hif.ParseSockConnect(e.Payload); err == nil {
 			return fmt.Sprintf("socket %d to %v", m.Sock, m.Addr)
 		}
@@ -234,15 +246,15 @@ func describeRequest(e device.Event) string {
 		if m, err := hif.ParseBind(e.Payload); err == nil {
 			return fmt.Sprintf("socket %d at %v", m.Sock, m.Addr)
 		}
-	case hif.OpSend, hif.OpSendTo:
+	case hif.OpSend, hif.OpSendTo, hif.OpSSLSend:
 		if m, err := hif.ParseSend(e.Payload); err == nil {
 			return fmt.Sprintf("socket %d: %d bytes", m.Sock, m.Size)
 		}
-	case hif.OpClose:
+	case hif.OpClose, hif.OpSSLClose:
 		if m, err := hif.ParseClose(e.Payload); err == nil {
 			return fmt.Sprintf("socket %d", m.Sock)
 		}
-	case hif.OpRecv, hif.OpRecvFrom:
+	case hif.OpRecv, hif.OpRecvFrom, hif.OpSSLRecv:
 		if m, err := hif.ParseRecv(e.Payload); err == nil {
 			return fmt.Sprintf("socket %d", m.Sock)
 		}
