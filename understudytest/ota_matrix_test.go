@@ -29,6 +29,7 @@ import (
 type badRow struct {
 	name string
 	is   driver.OTAStatus
+	why  string                                              // in the device's words; "": any
 	url  string                                              // "": otaURL
 	play func(m *matrix, c net.Conn, n int, r *http.Request) // the server of otaURL; nil: it has the file
 	do   func(m *matrix)                                     // while the update runs
@@ -123,25 +124,25 @@ var badRows = []badRow{
 	{name: "good, by https", is: driver.OTAComplete, url: tlsURL},
 
 	{name: "no URL of http", is: driver.OTAInvalidURL, url: "ftp://ota.test/x"},
-	{name: "no network", is: driver.OTAConnError, pre: func(m *matrix) { m.StopWiFi(); m.Sleep(patience) }},
-	{name: "no such name", is: driver.OTAConnError, url: "http://nowhere.test/x"},
-	{name: "the DNS server says nothing", is: driver.OTAConnError, pre: func(m *matrix) { m.deaf(m.Router, 53) }},
-	{name: "refused", is: driver.OTAConnError, url: "http://ota.test:81/x"},
-	{name: "nobody has the address", is: driver.OTAConnError, url: "http://10.9.0.77/x"},
-	{name: "no answer to SYN", is: driver.OTAConnError, pre: func(m *matrix) {
+	{name: "no network", is: driver.OTAConnError, why: "no network", pre: func(m *matrix) { m.StopWiFi(); m.Sleep(patience) }},
+	{name: "no such name", is: driver.OTAConnError, why: "no such host", url: "http://nowhere.test/x"},
+	{name: "the DNS server says nothing", is: driver.OTAConnError, why: "no answer about the name", pre: func(m *matrix) { m.deaf(m.Router, 53) }},
+	{name: "refused", is: driver.OTAConnError, why: "connection refused", url: "http://ota.test:81/x"},
+	{name: "nobody has the address", is: driver.OTAConnError, why: "unreachable", url: "http://10.9.0.77/x"},
+	{name: "no answer to SYN", is: driver.OTAConnError, why: "no answer to the connection", pre: func(m *matrix) {
 		m.SetCable(m.s.Host, air.Link{Down: true})
 	}, url: "http://10.9.0.10/new.img"},
 
-	{name: "no answer to ClientHello", is: driver.OTAConnError, url: "https://ota.test:80/x", play: mute},
-	{name: "no answer to GET", is: driver.OTAConnError, play: mute},
-	{name: "closes at once", is: driver.OTAConnError, play: says("")},
-	{name: "closes in the head", is: driver.OTAConnError, play: says("HTTP/1.1 200 OK\r\nContent")},
-	{name: "stalls in the middle", is: driver.OTAConnError, play: func(m *matrix, c net.Conn, _ int, _ *http.Request) {
+	{name: "no answer to ClientHello", is: driver.OTAConnError, why: "handshake takes too long", url: "https://ota.test:444/x"},
+	{name: "no answer to GET", is: driver.OTAConnError, why: "stalls", play: mute},
+	{name: "closes at once", is: driver.OTAConnError, why: "EOF", play: says("")},
+	{name: "closes in the head", is: driver.OTAConnError, why: "EOF", play: says("HTTP/1.1 200 OK\r\nContent")},
+	{name: "stalls in the middle", is: driver.OTAConnError, why: "stalls", play: func(m *matrix, c net.Conn, _ int, _ *http.Request) {
 		io.WriteString(c, m.head(m.length(len(m.file))))
 		c.Write(m.file[:10_000])
 		m.stall(c)
 	}},
-	{name: "one byte every 20 s", is: driver.OTAConnError, play: func(m *matrix, c net.Conn, _ int, _ *http.Request) {
+	{name: "one byte every 20 s", is: driver.OTAConnError, why: "the whole takes too long", play: func(m *matrix, c net.Conn, _ int, _ *http.Request) {
 		io.WriteString(c, m.head(m.length(len(m.file))))
 		for i := range m.file {
 			if _, err := c.Write(m.file[i : i+1]); err != nil {
@@ -162,10 +163,10 @@ var badRows = []badRow{
 	{name: "206 that nobody asked for", is: driver.OTAServerError, play: says("HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-9/10\r\n\r\n0123456789")},
 	{name: "401", is: driver.OTAServerError, play: says("HTTP/1.1 401 Unauthorized\r\n\r\n")},
 	{name: "speaks no HTTP", is: driver.OTAServerError, play: says("220 smtp.test ESMTP\r\n\r\n")},
-	{name: "a head without end", is: driver.OTAServerError, play: says("HTTP/1.1 200 OK\r\n" + strings.Repeat("A: b\r\n", 10_000))},
-	{name: "interim answers without end", is: driver.OTAServerError, play: says(strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 500))},
-	{name: "length and chunks", is: driver.OTAServerError, play: says("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")},
-	{name: "gzip", is: driver.OTAServerError, play: func(m *matrix, c net.Conn, _ int, _ *http.Request) {
+	{name: "a head without end", is: driver.OTAServerError, why: "longer than", play: says("HTTP/1.1 200 OK\r\n" + strings.Repeat("A: b\r\n", 10_000))},
+	{name: "interim answers without end", is: driver.OTAServerError, why: "interim", play: says(strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 500))},
+	{name: "length and chunks", is: driver.OTAServerError, why: "both", play: says("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")},
+	{name: "gzip", is: driver.OTAServerError, why: "encoded", play: func(m *matrix, c net.Conn, _ int, _ *http.Request) {
 		var z bytes.Buffer
 		w := gzip.NewWriter(&z)
 		w.Write(m.file)
@@ -174,10 +175,10 @@ var badRows = []badRow{
 		c.Write(z.Bytes())
 	}},
 
-	{name: "3xx in a loop", is: driver.OTAServerError, play: says("HTTP/1.1 302 Found\r\nLocation: /new.img\r\n\r\n")},
+	{name: "3xx in a loop", is: driver.OTAServerError, why: "redirects", play: says("HTTP/1.1 302 Found\r\nLocation: /new.img\r\n\r\n")},
 	{name: "3xx to ftp", is: driver.OTAServerError, play: says("HTTP/1.1 302 Found\r\nLocation: ftp://ota.test/x\r\n\r\n")},
-	{name: "3xx to the device itself", is: driver.OTAServerError, play: says("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/x\r\n\r\n")},
-	{name: "3xx from https to http", is: driver.OTAServerError, url: tlsURL, play: says("HTTP/1.1 302 Found\r\nLocation: http://ota.test/x\r\n\r\n")},
+	{name: "3xx to the device itself", is: driver.OTAServerError, why: "itself", play: says("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/x\r\n\r\n")},
+	{name: "3xx from https to http", is: driver.OTAServerError, why: "https to http", url: tlsURL, play: says("HTTP/1.1 302 Found\r\nLocation: http://ota.test/x\r\n\r\n")},
 	{name: "3xx, then good", is: driver.OTAComplete, play: func(m *matrix, c net.Conn, n int, _ *http.Request) {
 		if n < 3 {
 			fmt.Fprintf(c, "HTTP/1.1 307 Temporary Redirect\r\nLocation: /%d\r\n\r\n", n)
@@ -193,31 +194,31 @@ var badRows = []badRow{
 			cutAt(9000, "v1", 1)(m, c, n, r)
 		}
 	}},
-	{name: "truncated, without a length", is: driver.OTAVerifyFailed, play: func(m *matrix, c net.Conn, _ int, _ *http.Request) {
+	{name: "truncated, without a length", is: driver.OTAVerifyFailed, why: "shorter", play: func(m *matrix, c net.Conn, _ int, _ *http.Request) {
 		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\n\r\n%s", m.file[:9000])
 	}},
-	{name: "truncated, another file goes on", is: driver.OTAServerError, play: func(m *matrix, c net.Conn, n int, r *http.Request) {
+	{name: "truncated, another file goes on", is: driver.OTAServerError, why: "changed", play: func(m *matrix, c net.Conn, n int, r *http.Request) {
 		cutAt(9000, fmt.Sprint("v", n), 1)(m, c, n, r)
 	}},
-	{name: "longer than it says", is: driver.OTAVerifyFailed, play: gives(func(m *matrix, b []byte) []byte { return append(b, 'x') })},
-	{name: "wrong digest", is: driver.OTAVerifyFailed, play: gives(func(m *matrix, b []byte) []byte { b[0] ^= 1; return b })},
-	{name: "one bit wrong", is: driver.OTAVerifyFailed, play: gives(func(m *matrix, b []byte) []byte { b[len(b)-1] ^= 1; return b })},
-	{name: "wrong magic", is: driver.OTAVerifyFailed, play: gives(func(m *matrix, b []byte) []byte { b[32] ^= 1; return b })},
+	{name: "longer than it says", is: driver.OTAVerifyFailed, why: "longer", play: gives(func(m *matrix, b []byte) []byte { return append(b, 'x') })},
+	{name: "wrong digest", is: driver.OTAVerifyFailed, why: "digest", play: gives(func(m *matrix, b []byte) []byte { b[0] ^= 1; return b })},
+	{name: "one bit wrong", is: driver.OTAVerifyFailed, why: "digest", play: gives(func(m *matrix, b []byte) []byte { b[len(b)-1] ^= 1; return b })},
+	{name: "wrong magic", is: driver.OTAVerifyFailed, why: "magic", play: gives(func(m *matrix, b []byte) []byte { b[32] ^= 1; return b })},
 	{name: "an empty file", is: driver.OTAVerifyFailed, play: gives(func(m *matrix, b []byte) []byte { return nil })},
 	{name: "a page instead", is: driver.OTAVerifyFailed, play: says("HTTP/1.1 200 OK\r\n\r\n" + strings.Repeat("<html>please log in</html>", 50))},
-	{name: "too large", is: driver.OTANoFlash, play: gives(func(m *matrix, b []byte) []byte { return image.Wrap(make([]byte, image.SlotSize)) })},
-	{name: "other chip", is: driver.OTAVerifyFailed, play: built(image.Spec{Version: image.Version(newVersion), Chip: 0x3400d2, Size: matrixSize})},
+	{name: "too large", is: driver.OTANoFlash, why: "241704 bytes", play: gives(func(m *matrix, b []byte) []byte { return image.Wrap(make([]byte, image.SlotSize)) })},
+	{name: "other chip", is: driver.OTAVerifyFailed, why: "another chip", play: built(image.Spec{Version: image.Version(newVersion), Chip: 0x3400d2, Size: matrixSize})},
 	{name: "old version", is: driver.OTAComplete, play: built(image.Spec{Version: 0x1361, Chip: otaChip, Size: matrixSize})},
-	{name: "old version, where that is refused", is: driver.OTAVerifyFailed, play: built(image.Spec{Version: 0x1361, Chip: otaChip, Size: matrixSize}),
+	{name: "old version, where that is refused", is: driver.OTAVerifyFailed, why: "too old", play: built(image.Spec{Version: 0x1361, Chip: otaChip, Size: matrixSize}),
 		conf: func(c *understudytest.Config) { c.Device.Profile.Update.NoDowngrade = true }},
 
-	{name: "TLS: another root", is: driver.OTAConnError, url: tlsURL, pre: func(m *matrix) { m.present(identity(tlsKeys().theirs, "ota.test")) }},
-	{name: "TLS: expired", is: driver.OTAConnError, url: tlsURL, pre: func(m *matrix) {
+	{name: "TLS: another root", is: driver.OTAConnError, why: "another root", url: tlsURL, pre: func(m *matrix) { m.present(identity(tlsKeys().theirs, "ota.test")) }},
+	{name: "TLS: expired", is: driver.OTAConnError, why: "expired", url: tlsURL, pre: func(m *matrix) {
 		m.present(identity(tlsKeys().ours, "ota.test", func(c *x509.Certificate) {
 			c.NotBefore, c.NotAfter = world.Epoch.Add(-48*time.Hour), world.Epoch.Add(-24*time.Hour)
 		}))
 	}},
-	{name: "TLS: another name", is: driver.OTAConnError, url: tlsURL, pre: func(m *matrix) {
+	{name: "TLS: another name", is: driver.OTAConnError, why: "mallory", url: tlsURL, pre: func(m *matrix) {
 		m.present(identity(tlsKeys().ours, "mallory.test"))
 		m.ok("SetOTASNI", m.Client.SetOTASNI("ota.test"))
 	}},
@@ -225,16 +226,18 @@ var badRows = []badRow{
 		m.present(identity(tlsKeys().theirs, "ota.test"))
 		m.ok("SetOTAVerify", m.Client.SetOTAVerify(false))
 	}},
-	{name: "TLS: no suite in common", is: driver.OTAConnError, url: tlsURL, pre: func(m *matrix) {
+	{name: "TLS: no suite in common", is: driver.OTAConnError, why: "handshake failure", url: tlsURL, pre: func(m *matrix) {
 		m.tls.CipherSuites, m.tls.MaxVersion = []uint16{tls.TLS_RSA_WITH_AES_256_CBC_SHA}, tls.VersionTLS12
 	}},
-	{name: "TLS: none spoken", is: driver.OTAConnError, url: "https://ota.test:80/x"},
+	{name: "TLS: none spoken", is: driver.OTAConnError, why: "EOF", url: "https://ota.test:80/x"},
 
 	{name: "20 % loss each way", is: driver.OTAComplete, do: func(m *matrix) { m.SetLink(air.Link{Loss: 0.2}) },
 		conf: func(c *understudytest.Config) { c.Seed = 1 }}, // so that it is always the same fifth
-	{name: "Wi-Fi lost", is: driver.OTAConnError, play: slow, do: in("receiving", func(m *matrix) { m.LoseWiFi() })},
-	{name: "Wi-Fi left", is: driver.OTAConnError, play: slow, do: in("receiving", func(m *matrix) { m.ok("Disconnect", m.Client.Disconnect()) })},
-	{name: "lease lost", is: driver.OTAConnError, play: func(m *matrix, c net.Conn, _ int, _ *http.Request) {
+	{name: "40 % loss each way", is: driver.OTAComplete, url: "http://10.9.0.10/new.img", do: func(m *matrix) { m.SetLink(air.Link{Loss: 0.4}) },
+		conf: func(c *understudytest.Config) { c.Seed = 1 }},
+	{name: "Wi-Fi lost", is: driver.OTAConnError, why: "no network", play: slow, do: in("receiving", func(m *matrix) { m.LoseWiFi() })},
+	{name: "Wi-Fi left", is: driver.OTAConnError, why: "no network", play: slow, do: in("receiving", func(m *matrix) { m.ok("Disconnect", m.Client.Disconnect()) })},
+	{name: "lease lost", is: driver.OTAConnError, why: "no address", play: func(m *matrix, c net.Conn, _ int, _ *http.Request) {
 		io.WriteString(c, m.head(m.length(len(m.file))))
 		for p := range slices.Chunk(m.file, 1000) {
 			if _, err := c.Write(p); err != nil {
@@ -248,7 +251,7 @@ var badRows = []badRow{
 
 	{name: "aborted while resolving", is: driver.OTAAborted, pre: func(m *matrix) { m.deaf(m.Router, 53) }, do: in("resolving", abort)},
 	{name: "aborted while connecting", is: driver.OTAAborted, url: "http://10.9.0.77/x", do: in("connecting", abort)},
-	{name: "aborted while securing", is: driver.OTAAborted, url: "https://ota.test:80/x", play: mute, do: in("securing", abort)},
+	{name: "aborted while securing", is: driver.OTAAborted, url: "https://ota.test:444/x", do: in("securing", abort)},
 	{name: "aborted while asking", is: driver.OTAAborted, play: mute, do: in("asking", abort)},
 	{name: "aborted while receiving", is: driver.OTAAborted, play: slow, do: in("receiving", abort)},
 	{name: "aborted while pausing", is: driver.OTAAborted, play: cutAt(1000, "v1", 100), do: in("pausing", abort)},
@@ -268,6 +271,7 @@ func (m *matrix) serve(row badRow) {
 	}
 	m.s = &otaServer{Host: m.AddHost("ota.test")}
 	m.ok("serve", m.s.HandleTCP(80, func(c net.Conn) { m.s.serve(c, play) }))
+	m.ok("serve", m.s.HandleTCP(444, m.stall))
 	m.tls = &tls.Config{Certificates: []tls.Certificate{identity(tlsKeys().ours, "ota.test")}, CipherSuites: deviceSuites, Time: m.Now}
 	m.ok("serve", m.s.HandleTCP(443, func(c net.Conn) {
 		t := tls.Server(c, m.tls)
@@ -350,6 +354,9 @@ func TestMatrixOfBadServers(t *testing.T) {
 				lines = append(lines, fmt.Sprintf("%-36s %v", row.name, o))
 				if o.status != row.is || (o.standby != 0) != (o.status == driver.OTAComplete) || o.running != oldVersion {
 					r.fatalf("%v; want %v", o, row.is)
+				}
+				if !strings.Contains(o.why, row.why) {
+					r.fatalf("the reason is %q, want %q in it", o.why, row.why)
 				}
 				if (o.why == "") != (o.status == driver.OTAComplete) {
 					r.fatalf("%v: the reason is %q", o.status, o.why)

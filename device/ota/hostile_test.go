@@ -258,6 +258,20 @@ func TestServersThatTakeForEver(t *testing.T) {
 	}
 }
 
+// H-17: a server that does not take the request.
+func TestServerWithoutAWindow(t *testing.T) {
+	file := build(t, 0x1381, 20_000)
+	n := newFake(t, always(ok(file)...))
+	n.shut = true
+	e := n.update(imageURL)
+	if took := n.now.Sub(epoch); e.Status != conn || took < 30*time.Second || took > 31*time.Second || len(n.requests) != 0 {
+		t.Errorf("%v (%v) after %v", e.Status, e.Err, took)
+	}
+	n.sound(false)
+	n.shut = false
+	n.recovers(file)
+}
+
 // H-10: redirects.
 func TestRedirects(t *testing.T) {
 	file := build(t, 0x1381, 5000)
@@ -322,6 +336,27 @@ func TestRedirects(t *testing.T) {
 	}
 }
 
+// What a Location has that no request line can have is escaped, not sent (RFC 9112, 3.2).
+func TestLocationsThatNeedEscapes(t *testing.T) {
+	file := build(t, 0x1381, 5000)
+	for location, line := range map[string]string{
+		"/x?a b":           "GET /x?a%20b HTTP/1.1\r\n",
+		"/a b?c HTTP/1.1 ": "GET /a%20b?c%20HTTP/1.1 HTTP/1.1\r\n",
+		"/x?\xe4%20#b c":   "GET /x?%E4%20 HTTP/1.1\r\n",
+		"?q":               "GET /new.img?q HTTP/1.1\r\n",
+	} {
+		n := newFake(t, func(n int, _ string) []step {
+			if n == 0 {
+				return answer(send("HTTP/1.1 302 Found\r\nLocation: " + location + "\r\n\r\n"))
+			}
+			return ok(file)
+		})
+		if e := n.update(imageURL); e.Status != good || !strings.HasPrefix(n.requests[1], line) {
+			t.Errorf("%q: %v (%v), asked %q", location, e.Status, e.Err, n.requests[1:])
+		}
+	}
+}
+
 // A redirect from https leads to https only; the rule is one of targets, for a played network has no TLS.
 func TestRedirectsNeverLeadDown(t *testing.T) {
 	t1, err := parseTarget("https://server.test/x")
@@ -349,6 +384,7 @@ func TestURLs(t *testing.T) {
 		"http://[::1]/x", "http://[fe80::1%25eth0]/x", "http://user:password@server.test/x", "http://%41%0a/x",
 		"http://server.test/x\r\nHost: evil", "http://server.test/ x", "http://server.test/\x00", "http://server.test/\x7f", "http://server.test/\xff",
 		"http://server.test/%zz", "HTTP//server.test", "http:server.test/x", "http://a b/", "gopher://server.test:80/",
+		"http://s%c3%a9rver.test/", "http://%ff/x",
 	} {
 		n := newFake(t, always(ok(file)...))
 		if e := n.update(bad); e.Status != badURL || n.dials != 0 || len(n.requests) != 0 {

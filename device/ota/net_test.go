@@ -61,23 +61,22 @@ type fake struct {
 	requests []string
 	dials    int
 	events   []Event
+	shut     bool // windows of servers are zero
 }
 
 // stream is a connection.
 type stream struct {
-	n       *fake
-	remote  netip.AddrPort
-	serve   server
-	opened  bool
-	closed  bool
-	gone    bool // by us
-	out     bytes.Buffer
-	in      []byte
-	fin     bool
-	err     error
-	steps   []step
-	at      time.Time // of the next step
-	refused error
+	n      *fake
+	remote netip.AddrPort
+	serve  server
+	opened bool
+	gone   bool // by us
+	out    bytes.Buffer
+	in     []byte
+	fin    bool
+	err    error
+	steps  []step
+	at     time.Time // of the next step
 }
 
 func (s *stream) Read(_ time.Time, p []byte) (int, error) {
@@ -96,6 +95,9 @@ func (s *stream) Read(_ time.Time, p []byte) (int, error) {
 func (s *stream) Write(now time.Time, p []byte) (int, error) {
 	if s.err != nil {
 		return 0, s.err
+	}
+	if s.n.shut {
+		return 0, sock.ErrWouldBlock
 	}
 	n := min(len(p), 100) // requests come in pieces
 	s.out.Write(p[:n])

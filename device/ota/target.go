@@ -45,6 +45,7 @@ func parseTarget(text string) (target, error) {
 }
 
 func newTarget(u *url.URL) (target, error) {
+	u.RawQuery = escaped(u.RawQuery)
 	t := target{url: u, host: u.Hostname(), port: 80}
 	switch {
 	case u.Scheme == "https":
@@ -55,7 +56,7 @@ func newTarget(u *url.URL) (target, error) {
 	switch {
 	case u.Opaque != "" || t.host == "":
 		return target{}, fmt.Errorf("%w: no host", errURL)
-	case strings.ContainsAny(t.host, ":%"):
+	case strings.ContainsAny(t.host, ":%") || strings.ContainsFunc(t.host, func(r rune) bool { return r > '~' }):
 		return target{}, fmt.Errorf("%w: %q is not an IPv4 address or a name", errURL, t.host)
 	case u.User != nil:
 		return target{}, fmt.Errorf("%w: names and passwords are not sent", errURL)
@@ -68,6 +69,19 @@ func newTarget(u *url.URL) (target, error) {
 		t.port = uint16(n)
 	}
 	return t, nil
+}
+
+// escaped escapes what a request line cannot have (RFC 9112, 3.2; RFC 3986, 3.4). Package url does so for the path only.
+func escaped(query string) string {
+	var b strings.Builder
+	for _, c := range []byte(query) {
+		if c > ' ' && c <= '~' {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
 }
 
 // addr is the host as an address, if it is one.
