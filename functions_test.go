@@ -67,15 +67,13 @@ var absent = func() map[string]string {
 		"AuthCtxSetWPAEnterpriseMSCHAPv2 AuthCtxSetWPAEnterpriseTLS EntSec802_1XServerAuthSet EntSec802_1XServerAuthGet":  "not yet: 802.1X is `ErrUnsupported`",
 		"EntSec802_1XRootCertHashSet EntSec802_1XRootCertHashGet EntSec802_1XCertExpCheckSet EntSec802_1XCertExpCheckGet": "not yet: 802.1X is `ErrUnsupported`",
 		"EntSec802_1XSessionCacheSet EntSec802_1XSessionCache":                                                            "not yet: 802.1X is `ErrUnsupported`",
-		"LocalTimeToUTC UTCToLocalTime":                  "none, because package time does it",
-		"DebugRegisterCallback":                          "`Config.Trace`",
-		"GainTableIndexSet AutoRateSelectTransmitRate":   "not yet: there is no radio to tune",
-		"MulticastMACFilterAdd MulticastMACFilterRemove": "not yet: `Socket.Join` sets the filter of a group",
+		"LocalTimeToUTC UTCToLocalTime":                "none, because package time does it",
+		"DebugRegisterCallback":                        "`Config.Trace`",
+		"GainTableIndexSet AutoRateSelectTransmitRate": "not yet: there is no radio to tune",
 		"SSLECCReqCallbackSet SSLECCHandShakeRsp SSLRetrieveCert SSLRetrieveHash SSLStopRetrieveCert": "not yet: the device does the arithmetic of its TLS itself",
-		"EthernetRecvPacket EthernetSendPacket":                                                       "not yet: bypass mode",
-		"BLEStart BLEStop BLEIsStarted":                                                               "none, because only the WINC3400 has Bluetooth",
-		"socketInit socketDeinit IsSocketReady":                                                       "none, because start-up and `Driver.Close` do it",
-		"inet_addr inet_ntop htons htonl ntohs ntohl":                                                 "none, because net/netip has addresses and no byte order shows",
+		"BLEStart BLEStop BLEIsStarted":               "none, because only the WINC3400 has Bluetooth",
+		"socketInit socketDeinit IsSocketReady":       "none, because start-up and `Driver.Close` do it",
+		"inet_addr inet_ntop htons htonl ntohs ntohl": "none, because net/netip has addresses and no byte order shows",
 	} {
 		for _, n := range strings.Fields(names) {
 			m[n] = why
@@ -293,7 +291,7 @@ func TestDriverMethodsNameTheDocumentedFunction(t *testing.T) {
 	own := map[string]bool{
 		"Client.Driver": true, "Client.Err": true, "Client.IPConfig": true, "Client.OnIP": true, "Client.AskAssoc": true,
 		"Client.EchoHook": true, "Client.ResolveHook": true, "Client.SocketHook": true,
-		"Client.UpdateHook": true, "Client.SwitchImageHook": true, "Client.RollbackHook": true, "Client.DownloadFileHook": true, "Client.EraseFileHook": true, "Socket.RecvHook": true,
+		"Client.UpdateHook": true, "Client.SwitchImageHook": true, "Client.RollbackHook": true, "Client.DownloadFileHook": true, "Client.EraseFileHook": true, "Client.FrameHook": true, "Socket.RecvHook": true,
 		"Socket.ID": true, "Socket.String": true, "Socket.Valid": true,
 		"Driver.Hook": true, "Driver.Config": true, "Driver.Stats": true, "Driver.Err": true,
 	}

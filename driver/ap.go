@@ -90,7 +90,7 @@ const firstLease = 100
 // fewer than 8 or more than 30 bits. It stands for
 // WDRV_WINC_IPDHCPServerConfigure.
 func (c *Client) ConfigDHCPServer(server netip.Prefix, fn func(Addr)) error {
-	d, err := c.enter()
+	d, err := c.enterSockets()
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,8 @@ func serverPrefix(p netip.Prefix) error {
 // Errors: ErrContext; ErrInvalid for another kind of auth; ErrRequest for what
 // no access point can have (a name that is empty, any channel, a key shorter
 // than 8 or longer than 64) or if not sendable; ErrMode while connected,
-// connecting, or a Soft-AP already. For web provisioning see StartProvisioning.
+// connecting, or a Soft-AP already; ErrNoEthBuf in bypass mode before OnFrame,
+// where there is neither an address nor a DHCP server. For web provisioning see StartProvisioning.
 // It stands for WDRV_WINC_APStart.
 func (c *Client) StartAP(bss BSS, auth Auth, fn func(ConnEvent)) error {
 	d, err := c.enter()
@@ -163,6 +164,9 @@ func (d *Driver) startAP(bss BSS, auth Auth, page *Provisioning, fn func(ConnEve
 	if d.ap.on || d.conn.up || d.conn.joining { // the device would refuse in silence (1.3)
 		return ErrMode
 	}
+	if err := d.receives(); err != nil {
+		return err
+	}
 	server, s := d.ap.server, d.ip.static
 	if !server.IsValid() {
 		server = defaultServer
@@ -183,7 +187,9 @@ func (d *Driver) startAP(bss BSS, auth Auth, page *Provisioning, fn func(ConnEve
 	d.ap.farewells, d.ap.late = 0, false
 	d.assoc.forget()
 	d.ip.up = true
-	d.ip.current = IPConfig{Prefix: server, Gateway: s.Gateway, DNS: s.DNS}
+	if !d.cfg.Bypass {
+		d.ip.current = IPConfig{Prefix: server, Gateway: s.Gateway, DNS: s.DNS}
+	}
 	return nil
 }
 

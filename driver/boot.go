@@ -143,7 +143,11 @@ func (d *Driver) startFirmware() error {
 	if err := d.spi.WriteReg(reg.State, word); err != nil {
 		return err
 	}
-	if err := d.configure(reg.GP1Reserved8 | reg.GP1UsePMU); err != nil {
+	config := uint32(reg.GP1Reserved8 | reg.GP1UsePMU)
+	if d.cfg.Bypass {
+		config |= reg.GP1Ethernet
+	}
+	if err := d.configure(config); err != nil {
 		return err
 	}
 	if err := d.spi.WriteReg(reg.BootROM, reg.StartFirmware); err != nil {

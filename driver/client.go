@@ -70,6 +70,7 @@ func (d *Driver) resetControl() {
 	d.power = powerState{}
 	d.ota = otaState{}
 	d.file = d.file.nextClient()
+	d.bypass = bypassState{}
 	d.wps = wpsState{}
 }
 

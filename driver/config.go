@@ -53,6 +53,13 @@ type Config struct {
 	// start-up fails with ErrVersion.
 	OldFirmware bool
 
+	// Bypass starts the firmware in Ethernet mode: the device is a network
+	// card, Client.SendFrame and OnFrame exchange frames with the network that
+	// was joined, or with the stations of a Soft-AP, and IP is up to the host.
+	// Sockets, names, echo, DHCP, updates and web provisioning are
+	// ErrUnsupported then; LinkUp says whether frames can be sent.
+	Bypass bool
+
 	// SeparateWindows clocks each phase of a bus transaction in a chip-select
 	// window of its own, as the vendor's drivers do, instead of a whole
 	// transaction in one. Slower; for buses that cannot do full duplex.

@@ -91,6 +91,9 @@ type hookCall struct {
 	toSock func(Socket, Event)
 	notice *Notice
 	fn     func()
+
+	toFrame func([]byte)
+	frame   []byte // in the receive buffer
 }
 
 // flush makes the hook calls that handling a message has left, without the
@@ -103,6 +106,8 @@ func (d *Driver) flush() {
 		switch {
 		case h.toSock != nil:
 			h.toSock(h.sock, h.ev)
+		case h.toFrame != nil:
+			h.toFrame(h.frame)
 		case h.fn != nil:
 			h.fn()
 		default:

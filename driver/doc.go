@@ -43,6 +43,9 @@
 // one, and the device shakes hands with one peer at a time. The host may also do
 // TLS itself, over a plain socket, with crypto/tls on hostnet's conns.
 //
+// With Config.Bypass the device is a network card instead: SendFrame and OnFrame
+// exchange Ethernet frames, and IP is the host's, for instance package stack.
+//
 // The behaviour is that of the driver document with its "ours" variants, see
 // spec/driver-api.md; numbers such as SOC-10 in comments and tests are of its
 // section 5, numbers such as BH-05 of spec/host-bus.md section 9.

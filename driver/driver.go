@@ -92,6 +92,7 @@ type Driver struct {
 	power   powerState
 	ota     otaState
 	file    hostFileState
+	bypass  bypassState
 	wps     wpsState
 	otaOpts otaOptions
 	sockets sockTable
@@ -99,14 +100,15 @@ type Driver struct {
 
 // Stats counts what the driver met, as plain numbers.
 type Stats struct {
-	Sent     uint64 // messages that the device took
-	Refused  uint64 // messages it had no buffer for
-	Received uint64 // messages taken and understood
-	Corrupt  uint64 // dropped: announced size and header do not fit
-	Short    uint64 // dropped: shorter than their layout, or an impossible field
-	Unknown  uint64 // dropped: of no use to this driver
-	Stale    uint64 // dropped: of a socket or request that is gone
-	BusError uint64 // bus operations that failed after all retries
+	Sent       uint64 // messages that the device took
+	Refused    uint64 // messages it had no buffer for
+	Received   uint64 // messages taken and understood
+	Corrupt    uint64 // dropped: announced size and header do not fit
+	Short      uint64 // dropped: shorter than their layout, or an impossible field
+	Unknown    uint64 // dropped: of no use to this driver
+	Stale      uint64 // dropped: of a socket or request that is gone
+	FramesLost uint64 // bypass mode: the callback of OnFrame is slower than the network
+	BusError   uint64 // bus operations that failed after all retries
 }
 
 // New makes the driver of the controller at port and claims its interrupt.

@@ -38,7 +38,7 @@ func (c *Client) EchoHook(dst Addr, ttl uint8, fn func(EchoReply)) error {
 }
 
 func (c *Client) ping(dst Addr, ttl uint8, fn, hook func(EchoReply)) error {
-	d, err := c.enter()
+	d, err := c.enterSockets()
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,12 @@ func (d *Driver) handle(h hif.Header, b []byte) {
 
 func (d *Driver) handleWiFi(op hif.Op, b []byte) error {
 	switch op {
+	case hif.OpEthernet: // on the way of every byte: no method value, which allocates
+		m, err := hif.ParseEthernet(b)
+		if err == nil {
+			d.handleFrame(m.Frame)
+		}
+		return err
 	case hif.OpStateChanged:
 		return with(b, hif.ParseStateChanged, d.handleState)
 	case hif.OpDefaultConnected:

@@ -85,7 +85,7 @@ func (c *Client) DownloadFileHook(url string, fn func(HostFile, OTAStatus)) erro
 }
 
 func (c *Client) downloadFile(url string, fn, hook func(fileVerdict)) error {
-	d, err := c.enter()
+	d, err := c.enterSockets()
 	if err != nil {
 		return err
 	}

@@ -200,7 +200,7 @@ func (c *Client) setStatic(a Addr, set func(*IPConfig)) error {
 
 // enterUnconnected is enter for what must be done before connecting.
 func (c *Client) enterUnconnected() (*Driver, error) {
-	d, err := c.enter()
+	d, err := c.enterSockets()
 	if err == nil && d.conn.up {
 		d.unlock()
 		return nil, ErrConnected

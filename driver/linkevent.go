@@ -22,6 +22,7 @@ func (d *Driver) handleState(m hif.StateChanged) {
 		d.conn.up, d.conn.leaving = true, false
 		d.ap.farewells = 0
 		d.ip.linked()
+		d.ip.up = d.ip.up || d.cfg.Bypass
 		d.tellConn(ConnEvent{State: Connected})
 	case hif.Roamed:
 		d.assoc.forget()

@@ -58,7 +58,7 @@ func (c *Client) Update(url string, fn func(OTAStatus)) error { return c.update(
 func (c *Client) UpdateHook(url string, fn func(OTAStatus)) error { return c.update(url, nil, fn) }
 
 func (c *Client) update(url string, fn, hook func(OTAStatus)) error {
-	d, err := c.enter()
+	d, err := c.enterSockets()
 	if err != nil {
 		return err
 	}

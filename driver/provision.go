@@ -51,7 +51,7 @@ const ErrProvisioning plainError = "provisioning failed; check name and address 
 // comes for TCP port 80 and UDP port 53 is its own. It stands for WDRV_WINC_APStart with its
 // provisioning argument.
 func (c *Client) StartProvisioning(bss BSS, auth Auth, p Provisioning, fn func(ConnEvent)) error {
-	d, err := c.enter()
+	d, err := c.enterSockets()
 	if err != nil {
 		return err
 	}

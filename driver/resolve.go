@@ -55,7 +55,7 @@ func (c *Client) ResolveHook(name string, fn func(Addr)) error {
 }
 
 func (c *Client) lookup(name string, hook func(Addr)) error {
-	d, err := c.enter()
+	d, err := c.enterSockets()
 	if err != nil {
 		return err
 	}

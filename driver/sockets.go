@@ -196,7 +196,7 @@ func (c *Client) Socket(t SockType, cfg SockConfig) (Socket, error) {
 // that it accepts, go to fn, on the pump, with no lock of the driver held, and
 // not to OnSocket. fn must not block.
 func (c *Client) SocketHook(t SockType, cfg SockConfig, fn func(Socket, Event)) (Socket, error) {
-	d, err := c.enter()
+	d, err := c.enterSockets()
 	if err != nil {
 		return Socket{}, err
 	}

@@ -52,7 +52,7 @@ type connState struct {
 // later: see UseDHCP and LinkUp. While connected, the device leaves its network
 // first. Errors: ErrContext, ErrInvalid, ErrConnect (not sendable, or 64
 // characters of key that are not hexadecimal), ErrUnsupported for 802.1X,
-// ErrMode as a Soft-AP. It stands for WDRV_WINC_BSSConnect.
+// ErrMode as a Soft-AP, ErrNoEthBuf in bypass mode before OnFrame. It stands for WDRV_WINC_BSSConnect.
 func (c *Client) Connect(bss BSS, auth Auth, fn func(ConnEvent)) error {
 	d, err := c.enter()
 	if err != nil {
@@ -70,6 +70,9 @@ func (c *Client) Connect(bss BSS, auth Auth, fn func(ConnEvent)) error {
 	}
 	if d.ap.on {
 		return ErrMode
+	}
+	if err := d.receives(); err != nil {
+		return err
 	}
 	m := hif.Connect{SSID: bss.SSID, Channel: bss.Channel.wire(), HasBSSID: bss.BSSID != MAC{}, BSSID: bss.BSSID}
 	m.Security = hif.Security(auth.Type)
@@ -101,6 +104,9 @@ func (c *Client) Reconnect(fn func(ConnEvent)) error {
 	case d.conn.up:
 		return ErrConnected
 	}
+	if err := d.receives(); err != nil {
+		return err
+	}
 	return d.join(fn, func() error { return d.sendNone(hif.OpDefaultConnect) })
 }
 
@@ -110,7 +116,10 @@ func (c *Client) Reconnect(fn func(ConnEvent)) error {
 func (d *Driver) join(fn func(ConnEvent), request func() error) error {
 	old := d.conn.fn
 	d.conn.fn = fn
-	err := d.sendIPConfig()
+	var err error
+	if !d.cfg.Bypass {
+		err = d.sendIPConfig()
+	}
 	if err == nil {
 		err = request()
 	}

@@ -181,6 +181,12 @@ var clientCalls = map[string]func(c *driver.Client) []any{
 	"EraseFileHook":    func(c *driver.Client) []any { return []any{c.EraseFileHook(nil)} },
 	"FindFile":         func(c *driver.Client) []any { v, err := c.FindFile(driver.AnyFile); return []any{err, v} },
 
+	"FrameHook": func(c *driver.Client) []any { return []any{c.FrameHook(nil)} },
+	"OnFrame": func(c *driver.Client) []any {
+		return []any{c.OnFrame(make([]byte, 1514), func(driver.Fragment) {})}
+	},
+	"SendFrame": func(c *driver.Client) []any { return []any{c.SendFrame(make([]byte, 60))} },
+
 	"StartProvisioning": func(c *driver.Client) []any {
 		return []any{c.StartProvisioning(driver.BSS{SSID: "x", Channel: 1}, driver.OpenAuth, driver.Provisioning{}, nil)}
 	},
@@ -190,8 +196,9 @@ var clientCalls = map[string]func(c *driver.Client) []any{
 }
 
 // uncheckedCalls do not look whether the client is open: the registrations of
-// callbacks, and what says the same of every client.
-var uncheckedCalls = map[string]bool{"OnSocket": true, "OnResolve": true, "Driver": true, "DriverVersion": true, "Limits": true}
+// callbacks, the filter of groups, and what says the same of every client.
+var uncheckedCalls = map[string]bool{"OnSocket": true, "OnResolve": true, "AddMulticast": true, "DelMulticast": true,
+	"Driver": true, "DriverVersion": true, "Limits": true}
 
 // callAll calls all methods of c and wants them to be refused: with the error,
 // or false and zero.
@@ -222,12 +229,17 @@ func callAll(r *rig, c *driver.Client, refusal error) {
 	}
 }
 
+// mdns is the MAC of the group of multicast DNS.
+var mdns = driver.MAC{1, 0, 0x5e, 0, 0, 0xfb}
+
 func TestLIF06_AfterCloseAllCallsAreRefused(t *testing.T) {
 	behave(t, func(r *rig) {
 		r.ok("Close", r.Client.Close())
 		callAll(r, r.Client, driver.ErrNotOpen)
 		r.ok("OnSocket, which does not check", r.Client.OnSocket(nil))
 		r.ok("OnResolve, which does not check", r.Client.OnResolve(nil))
+		r.ok("AddMulticast, which does not check", r.Client.AddMulticast(mdns))
+		r.ok("DelMulticast, which does not check", r.Client.DelMulticast(mdns))
 		r.quiet(patience, "nothing was accepted")
 	})
 }
@@ -238,6 +250,8 @@ func TestLIF07_AnInvalidHandleIsInvalid(t *testing.T) {
 			callAll(r, c, driver.ErrInvalid)
 			r.refused("OnSocket", c.OnSocket(nil), driver.ErrInvalid)
 			r.refused("OnResolve", c.OnResolve(nil), driver.ErrInvalid)
+			r.refused("AddMulticast", c.AddMulticast(mdns), driver.ErrInvalid)
+			r.refused("DelMulticast", c.DelMulticast(mdns), driver.ErrInvalid)
 		}
 	})
 }
