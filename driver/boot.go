@@ -71,7 +71,7 @@ func (d *Driver) bringUp() error {
 // session that ended badly does not matter [BH-01].
 func (d *Driver) hardReset() error {
 	p := d.port
-	d.dozes, d.roams, d.file.late = false, false, 0 // all are off after it
+	d.dozes, d.roams, d.file.late, d.ota.swap.owed = false, false, 0, 0 // all are off after it
 	for _, step := range []struct {
 		do    func() error
 		pause time.Duration

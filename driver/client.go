@@ -68,7 +68,7 @@ func (d *Driver) resetControl() {
 	d.resolve = resolveState{}
 	d.clock = clockState{}
 	d.power = powerState{}
-	d.ota = otaState{}
+	d.ota = otaState{swap: swapState{owed: d.ota.swap.owed}} // verdicts come in order, so those of earlier clients can be told
 	d.file = d.file.nextClient()
 	d.bypass = bypassState{}
 	d.wps = wpsState{}

@@ -307,6 +307,31 @@ func TestUpdateEndsWithTheClient(t *testing.T) {
 	b.tasks()
 }
 
+// The verdict on what an earlier client has asked for is not taken for that of the next one; a chip that was reset owes none.
+func TestVerdictsForAnEarlierClient(t *testing.T) {
+	for _, reset := range []bool{false, true} {
+		b := newBench(t)
+		check(t, b.c.SwitchImage(func(driver.OTAStatus) { t.Error("told") }))
+		check(t, b.c.Close())
+		if reset {
+			check(t, b.d.Restart())
+		}
+		b.take()
+		var err error
+		b.c, err = b.d.Open()
+		check(t, err)
+		var got []driver.OTAStatus
+		check(t, b.c.Rollback(func(s driver.OTAStatus) { got = append(got, s) }))
+		if !reset {
+			b.status(hif.UpdateSwitch, driver.OTANoRollback)
+		}
+		b.status(hif.UpdateRollback, driver.OTAComplete)
+		if !slices.Equal(got, []driver.OTAStatus{driver.OTAComplete}) {
+			t.Errorf("reset %v: %v", reset, got)
+		}
+	}
+}
+
 func TestUpdateOfADeviceThatIsLost(t *testing.T) {
 	b := newBench(t)
 	var got []driver.OTAStatus
