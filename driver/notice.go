@@ -17,7 +17,7 @@ const (
 	NoticeTime                             // Time; zero: the device does not know it
 	NoticeUpdate                           // Stored and Expected: what OnUpdateProgress is told
 	NoticeProvision                        // Network: what Provisioning.Done is told
-	NoticeWPS                              // Network: what the callback of StartWPS is told
+	NoticeWPS                              // Network: what the callback of StartWPS is told; ErrWPS also after StopWPS
 	NoticeFile                             // what FindFile has asked the device for is known
 )
 

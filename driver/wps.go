@@ -72,7 +72,17 @@ func (c *Client) StopWPS() error {
 	if err != nil {
 		return err
 	}
-	defer d.unlock()
+	err = d.stopWPS()
+	d.unlock()
+	if err == nil { // for those who wait for it
+		d.notify(Notice{Kind: NoticeWPS, Network: NetworkEvent{Err: ErrWPS}})
+		d.wake()
+	}
+	return err
+}
+
+// stopWPS is StopWPS. Lock held.
+func (d *Driver) stopWPS() error {
 	if !d.wps.running {
 		return fmt.Errorf("no WPS exchange runs: %w", ErrRequest)
 	}

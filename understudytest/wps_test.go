@@ -70,3 +70,22 @@ func TestWPSPIN(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Somebody else stops the exchange: the call that waits for it ends, whatever its context.
+func TestWPSIsStopped(t *testing.T) {
+	b := understudytest.Virtual(t, 0)
+	if err := b.Run(func() {
+		b.Go(func() {
+			b.Sleep(5 * time.Second)
+			if err := b.Client.StopWPS(); err != nil {
+				t.Error(err)
+			}
+		})
+		begin := b.Now()
+		if _, _, err := b.Net.WPS(context.Background(), ""); !errors.Is(err, driver.ErrWPS) || b.Now().Sub(begin) > 6*time.Second {
+			t.Errorf("%v after %v", err, b.Now().Sub(begin))
+		}
+	}); err != nil {
+		t.Error(err)
+	}
+}
