@@ -41,8 +41,9 @@ const maxUpdateURL = hif.MaxURL - 1
 
 // Update has the device load a firmware image from an http or https URL of at
 // most 254 bytes into its inactive slot, verify it and mark it valid. The image
-// that is there now is lost at once, whatever follows; the running one is not
-// touched: SwitchImage and a restart of the chip run the new one. nil means that
+// that is there now is lost at once, whatever follows; the one that the next
+// restart of the chip runs is not touched: SwitchImage and a restart run the new
+// one. (Between the two the inactive image is the old one.) nil means that
 // the request was sent. fn, if not nil, hears the verdict exactly once; another
 // Update may be started in it. When the device is lost meanwhile the verdict is
 // OTAFail.

@@ -30,8 +30,9 @@
 //
 // # What a cut of power leaves
 //
-// The inactive image is marked invalid before its first sector is erased, and valid after its last byte was verified; the running one is
-// not touched. If the boot firmware had to take the other image because the working one was bad, it is the bad one that is replaced.
+// The inactive image is marked invalid before its first sector is erased, and valid after its last byte was verified; the one that the
+// next start runs is not touched. Between a switch and the reset that is the new one: an update goes over the old image then. If the
+// boot firmware had to take the other image because the working one was bad, it is the bad one that is replaced.
 //
 // # Limits
 //

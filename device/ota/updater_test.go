@@ -350,3 +350,30 @@ func TestUpdateUnderAControlSectionOfSomebodyElse(t *testing.T) {
 		}
 	}
 }
+
+// An update between a switch and the reset goes over the old image, which only runs from memory any more: the new one is the one that
+// boots.
+func TestUpdateWhileASwitchWaits(t *testing.T) {
+	n := newFake(t, always(ok(build(t, 0x1381, 20_000))...))
+	if e := n.update(imageURL); e.Status != good {
+		t.Fatal(e.Err)
+	}
+	if e := n.act(func() { n.u.Switch(n.now) }); e.Status != good {
+		t.Fatal(e.Err)
+	}
+	runs := func(what string, want, other uint32) {
+		t.Helper()
+		if b, err := n.f.Boot(); err != nil || b.Backup != nil || b.Running.Version&0xffff != want || b.Other.Version&0xffff != other {
+			t.Errorf("%s: %+v %v", what, b, err)
+		}
+	}
+	n.servers["10.0.0.1:80"] = always(answer(send("HTTP/1.1 404 Not Found\r\n\r\n"))...)
+	n.update(imageURL)
+	runs("after one that failed", 0x1381, 0)
+	if e := n.act(func() { n.u.Switch(n.now) }); e.Status != hif.UpdateNoRollback {
+		t.Errorf("nothing to switch back to: %v", e.Status)
+	}
+	n.servers["10.0.0.1:80"] = always(ok(build(t, 0x1382, 20_000))...)
+	n.update(imageURL)
+	runs("after a good one", 0x1381, 0x1382)
+}
