@@ -319,6 +319,52 @@ func TestFlashMapFromTheFlash(t *testing.T) {
 	wantErr(t, "host file on 4 Mbit", err, driver.ErrRegion)
 }
 
+// Of two valid control sections the newer one counts, as it does at the next boot: a power cut between their writes leaves the
+// backup ahead. And the inactive image is never that which the next boot runs, whatever a section says.
+func TestFlashMapIsThatOfTheNextBoot(t *testing.T) {
+	c, _, f := flashBench(t, flash.Size4M)
+	ctl, err := c.flash.F.Control()
+	check(t, err)
+	raw := f.Region(driver.RegionRaw)
+	put := func(at int64, ctl flash.Control) {
+		t.Helper()
+		check(t, raw.Erase(int(at/driver.SectorSize), 1))
+		_, err := raw.WriteAt(ctl.Append(nil), at)
+		check(t, err)
+	}
+	where := func(what string, id driver.RegionID, off int64) {
+		t.Helper()
+		r := f.Region(id)
+		want, got := make([]byte, 16), make([]byte, 16)
+		copy(want, fmt.Sprintf("%v %x", what, off))
+		_, err := raw.WriteAt(want, off+r.Size()-int64(len(want)))
+		check(t, err)
+		if _, err := r.ReadAt(got, r.Size()-int64(len(got))); err != nil || string(got) != string(want) {
+			t.Errorf("%s: %v is not at %#x: %v", what, id, off, err)
+		}
+		check(t, raw.Erase(int((off+r.Size())/driver.SectorSize)-1, 1))
+	}
+	newer := ctl.Switched()
+	for _, seq := range []uint32{7, 0xffffffff} { // which wraps
+		ctl.Sequence, newer.Sequence = seq, seq+1
+		put(0x1000, ctl)
+		put(0x2000, newer)
+		where("backup", driver.RegionActive, 0x45000)
+		where("backup", driver.RegionInactive, 0xa000)
+		put(0x1000, newer)
+		put(0x2000, ctl)
+		where("main", driver.RegionActive, 0x45000)
+	}
+	for _, off := range []uint32{0, 0xa000, 0x45001} {
+		ctl.Rollback.Offset = off
+		put(0x1000, ctl)
+		put(0x2000, ctl)
+		where("odd", driver.RegionActive, 0xa000)
+		_, err = f.Region(driver.RegionInactive).ReadAt(make([]byte, 1), 0)
+		wantErr(t, fmt.Sprintf("inactive firmware at %#x", off), err, driver.ErrRegion)
+	}
+}
+
 // Arguments out of range change nothing.
 func TestFlashArguments(t *testing.T) {
 	c, _, f := flashBench(t, flash.Size4M)

@@ -78,6 +78,7 @@ type flashLayout struct {
 	size             int64
 	control          bool // valid: active and inactive are known
 	active, inactive int64
+	sequence         uint32
 	table            []tableRow // the flexible map; nil: there is none
 }
 
@@ -86,24 +87,27 @@ type tableRow struct {
 	at extent
 }
 
-// layout reads the control section, the main copy if it is valid, else the
-// backup, with the table behind it. Neither being valid is no error: the fixed
-// map holds then, without firmware images. Lock held, flash awake.
+// layout reads the control section, with the table behind it: of the main copy
+// and the backup the one that is valid, of two valid ones the newer, which is the
+// main copy unless the power went between the writes of the two. Neither being
+// valid is no error: the fixed map holds then, without firmware images. Lock held,
+// flash awake.
 func (f *Flash) layout() (flashLayout, error) {
-	l := flashLayout{size: f.size}
+	best := flashLayout{size: f.size}
 	if f.size < flash4M {
-		return l, nil
+		return best, nil
 	}
 	var b [controlLen + tableHead + tableMax*tableEntry]byte
 	for _, at := range []int64{controlMain, controlBackup} {
 		if _, err := f.d.flashRead(b[:], at); err != nil {
-			return l, err
+			return best, err
 		}
-		if l.parse(b[:]) {
-			return l, nil
+		l := flashLayout{size: f.size}
+		if l.parse(b[:]) && (!best.control || int32(l.sequence-best.sequence) > 0) { // it wraps
+			best = l
 		}
 	}
-	return l, nil
+	return best, nil
 }
 
 var le = binary.LittleEndian
@@ -114,6 +118,7 @@ func (l *flashLayout) parse(b []byte) bool {
 	if le.Uint32(b) != controlMagic || le.Uint32(b[controlLen-4:]) != uint32(spi.CRC7(b[:controlLen-4])>>1) {
 		return false
 	}
+	l.sequence = le.Uint32(b[8:])
 	l.control, l.active, l.inactive = true, int64(le.Uint32(b[16:])), int64(le.Uint32(b[24:]))
 	t := b[controlLen:]
 	n := le.Uint32(t[8:])
@@ -166,10 +171,13 @@ func (l *flashLayout) named(r RegionID) (extent, bool) {
 }
 
 // firmware is an image that the control section names, in a slot that the map has.
+// One that is both active and inactive is no place to write to.
 func (l *flashLayout) firmware(r RegionID) (extent, bool) {
 	off := l.active
 	if r == RegionInactive {
-		off = l.inactive
+		if off = l.inactive; off == l.active {
+			return extent{}, false
+		}
 	}
 	for _, row := range l.table {
 		if row.id == tableFirmware && row.at.off == off {
