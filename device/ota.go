@@ -152,7 +152,7 @@ func (o *updates) progress(now time.Time) {
 
 // fresh reports whether there is anything to tell.
 func (o *updates) fresh() bool {
-	if !o.extended || o.u.State().Job != ota.Firmware {
+	if !o.extended || o.u.Job() != ota.Firmware {
 		return false
 	}
 	stored, expected := o.u.Progress()

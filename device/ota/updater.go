@@ -267,6 +267,9 @@ func (u *Updater) State() State {
 	return s
 }
 
+// Job is the job that runs, NoJob if there is none. Unlike State it costs nothing.
+func (u *Updater) Job() Job { return u.job }
+
 // Progress is how many bytes of the file are stored, and how many there are; 0 while that is not known.
 func (u *Updater) Progress() (stored, expected int64) {
 	if u.job == NoJob {
