@@ -72,7 +72,7 @@ the controller that "understudy run --bus ..." offers in another process.`,
 		newDemo(std), newRun(std), newScan(std), newPing(std), newResolve(std),
 		newGet(std), newIP(std), newAP(std), newTime(std), newSockets(std), newOTA(std), newVersion(std),
 	)
-	root.AddCommand(newImage(std))
+	root.AddCommand(newImage(std), newFlash(std))
 	return root
 }
 
