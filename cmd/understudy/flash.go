@@ -31,8 +31,9 @@ func newFlashInspect(std stdio) *cobra.Command {
 		Use:   "inspect FILE",
 		Short: "Show the map, the firmware, the certificates and the stored networks",
 		Long: `Show what lies in the flash of a chip: the regions and how far each is used, the
-control section, the firmware images with their versions and which of them runs,
-the certificates, and the networks that a default connect uses.
+control section in both its copies, the firmware images with their versions and which
+of them runs, the certificates, the networks that a default connect uses, and the host
+file.
 
 The file is only read, also while a device has it, and may be damaged: then this
 says what is wrong with it.`,

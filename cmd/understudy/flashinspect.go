@@ -25,6 +25,8 @@ type flashReport struct {
 	Roots    flashCerts     `json:"roots"`
 	Identity flashCerts     `json:"identity"` // the device's own first
 	Networks []flashNetwork `json:"networks,omitempty"`
+	Copies   []flashCopy    `json:"control_copies,omitempty"`
+	HostFile *flashHostFile `json:"host_file,omitempty"`
 }
 
 type flashRegion struct {
@@ -49,6 +51,8 @@ type flashImage struct {
 	Bytes   int    `json:"bytes,omitempty"` // if something says how long it is
 	Version string `json:"version,omitempty"`
 	Foreign bool   `json:"foreign,omitempty"`
+	Driver  string `json:"min_driver,omitempty"` // the oldest that it works with
+	Chip    string `json:"chip,omitempty"`
 	Signed  bool   `json:"signed,omitempty"`
 	Working bool   `json:"working,omitempty"` // the control section names it
 	Runs    bool   `json:"runs,omitempty"`
@@ -100,6 +104,11 @@ func inspectFlash(f *flash.Flash, secrets bool) (*flashReport, error) {
 	}
 	r.Roots = rootsIn(f)
 	r.Identity = identityIn(f)
+	for _, look := range []func(*flash.Flash) error{r.copies, r.hostFile} {
+		if err := look(f); err != nil {
+			return nil, err
+		}
+	}
 	return r, r.networks(f, secrets)
 }
 
@@ -182,6 +191,7 @@ func newFlashImage(p flash.Part) flashImage {
 	}
 	if i.Good && !i.Foreign {
 		i.Version, i.Bytes, i.Signed = h.Version().String(), int(h.Size), h.Key != nil
+		i.Driver, i.Chip = h.MinDriver().String(), chipName(h.Chip())
 	}
 	return i
 }
@@ -255,6 +265,7 @@ func (r *flashReport) print(p printer) error {
 	if c := r.Control; c != nil {
 		fmt.Fprintf(w, "control section\tsequence %d, copies: %s%s\n", c.Sequence, c.Copies, c.trial())
 	}
+	r.printCopies(w)
 	for _, i := range r.Images {
 		fmt.Fprintf(w, "%s\t%s\n", i.Slot, i.text())
 	}
@@ -265,6 +276,9 @@ func (r *flashReport) print(p printer) error {
 	}
 	for _, n := range r.Networks {
 		fmt.Fprintf(w, "network\t%s\n", n.text())
+	}
+	if len(r.Map) > 0 {
+		r.printHostFile(w)
 	}
 	return w.Flush()
 }
