@@ -204,14 +204,14 @@ func (w *faultyWriter) Write(p []byte) (n int, err error) {
 			}
 			k = min(k, int(at-w.sent))
 		}
+		if w.f.rate > 0 { // not behind the last piece: who has it all may hang up
+			w.pause(time.Duration(k) * time.Second / time.Duration(w.f.rate))
+		}
 		k, err = w.ResponseWriter.Write(p[n : n+k])
 		n += k
 		w.sent += int64(k)
 		if err != nil {
 			return n, err
-		}
-		if w.f.rate > 0 {
-			w.pause(time.Duration(k) * time.Second / time.Duration(w.f.rate))
 		}
 	}
 	return n, nil

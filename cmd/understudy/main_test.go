@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 
 // The scripts of testdata/script run the real command. Each has a web server on
 // the host's loopback at port $PORT, which serves 8 MiB of noise at /blob; they
-// are in the file $WORK/blob too. At port $TLSPORT it does so by HTTPS, with the
+// are in the file $WORK/blob too, and the files of $WORK under /work/. At port $TLSPORT it does so by HTTPS, with the
 // root certificate $WORK/root.pem. Nobody listens on ports $FREE1 and $FREE2.
 //
 // In the scripts [ntp] is true when the host's loopback has a time server, whose
@@ -54,6 +54,7 @@ func TestScripts(t *testing.T) {
 			mux := http.NewServeMux()
 			mux.HandleFunc("/blob", func(w http.ResponseWriter, _ *http.Request) { w.Write(blob) })
 			mux.HandleFunc("/hello", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("hello\n")) })
+			mux.Handle("/work/", http.StripPrefix("/work/", http.FileServer(http.Dir(env.WorkDir))))
 			srv := httptest.NewServer(mux)
 			env.Defer(srv.Close)
 			u, err := url.Parse(srv.URL)

@@ -61,8 +61,8 @@ func newOTAUpdate(std stdio) *cobra.Command {
 not run, and check it. What is in that slot is lost at once, whatever follows; the firmware
 that runs is not touched. Ctrl-C aborts.
 
-With https the server must show a certificate that chains to a root in the device's flash,
-unless --insecure says otherwise. This host's loopback is http://host.internal/, with
+With https the server must show a certificate that chains to a root in the device's flash
+(understudy flash roots), unless --insecure says otherwise. This host's loopback is http://host.internal/, with
 --allow-host.`,
 		Example: `  understudy ota update --flash chip.bin --allow-host http://host.internal:8070/new.img
   understudy ota update --bus unix:/tmp/winc.sock http://updates.example.com/new.img --json`,
@@ -130,7 +130,7 @@ func (h *host) update(ctx context.Context, p printer, std stdio, url string) err
 		if p.json {
 			p.result(map[string]any{"url": url, "status": status, "why": why, "stored": t.stored}, "")
 		}
-		return otaFailed(err, s, why)
+		return h.otaFailed(err, s, url, why)
 	}
 	c, err := h.Client()
 	if err != nil {
@@ -146,17 +146,49 @@ func (h *host) update(ctx context.Context, p printer, std stdio, url string) err
 }
 
 // otaFailed says what can be done about a failed update.
-func otaFailed(err error, s driver.OTAStatus, why string) error {
+func (h *host) otaFailed(err error, s driver.OTAStatus, url, why string) error {
 	if why != "" {
 		err = fmt.Errorf("%w: %s", err, why)
 	}
-	switch s {
-	case driver.OTAVerifyFailed:
-		return fmt.Errorf("%w\nlook at the file with: understudy image verify FILE", err)
-	case driver.OTANoFlash:
-		return fmt.Errorf("%w\nsee how large it is with: understudy image inspect FILE", err)
+	next := ""
+	switch {
+	case s == driver.OTAVerifyFailed:
+		next = "look at the file with: understudy image verify FILE"
+	case s == driver.OTANoFlash:
+		next = "see how large it is with: understudy image inspect FILE"
+	case s == driver.OTAServerError:
+		next = "see what the server gives with: understudy get" + h.sameUplink() + " " + url
+	case s == driver.OTAConnError && strings.Contains(why, unknownRoot):
+		next = "have the device trust it with: understudy flash roots" + h.flashFile() + " --add ca.pem; or any server, with --insecure"
+	default:
+		return err
 	}
-	return err
+	return fmt.Errorf("%w\n%s", err, next)
+}
+
+// unknownRoot is in what a device says of a server whose certificate chains to no root in its flash.
+const unknownRoot = "the flash holds"
+
+// flashFile is the file that has the flash of the device, as an argument.
+func (h *host) flashFile() string {
+	if h.o.flash != "" {
+		return " " + h.o.flash
+	}
+	return " FILE" // of the process that has the device, or one to begin with
+}
+
+// sameUplink are the flags with which another verb reaches what this one does.
+func (h *host) sameUplink() (flags string) {
+	if h.o.bus != "" {
+		return " --bus " + h.o.bus
+	}
+	if h.o.allowHost {
+		flags += " --allow-host"
+	}
+	if h.o.uplink != "user" {
+		flags += " --uplink " + h.o.uplink
+	}
+	return flags
 }
 
 // whyUpdate is what the device says about its latest update; "" if it does not show itself.
