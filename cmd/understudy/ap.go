@@ -21,6 +21,8 @@ type apOptions struct {
 	router, dns string
 	for_        time.Duration
 	station     bool
+	provision   bool
+	page        string // its name
 }
 
 func newAP(std stdio) *cobra.Command {
@@ -32,9 +34,14 @@ func newAP(std stdio) *cobra.Command {
 with which address, and who leaves: until Ctrl-C, or for the time of --for.
 
 The air is virtual, so only stations of the device's own process can join. With
---with-station there is one: it joins, gets an address and pings the access point.`,
+--with-station there is one: it joins, gets an address and pings the access point.
+
+With --provision the access point has a web page, on which its user chooses the network
+that the device is to join. The verb ends when that was submitted, and shows it; the
+passphrase only with --json. The station of --with-station then fills the page in.`,
 		Example: `  understudy ap --with-station --for 5s
-  understudy ap --ssid lab --passphrase 'open sesame' --addr 192.168.5.1/24 --bus unix:/tmp/winc.sock`,
+  understudy ap --ssid lab --passphrase 'open sesame' --addr 192.168.5.1/24 --bus unix:/tmp/winc.sock
+  understudy ap --provision --with-station`,
 		Args: argCount(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error { return softAP(c.Context(), std, &o) },
 	}
@@ -47,6 +54,7 @@ The air is virtual, so only stations of the device's own process can join. With
 	f.StringVar(&o.dns, "dns", "", "DNS server that stations are told; default: the access point")
 	f.DurationVar(&o.for_, "for", 0, "end after this time; 0: at Ctrl-C")
 	f.BoolVar(&o.station, "with-station", false, "have a station join and ping, in this process")
+	o.provisionFlags(c)
 	for _, name := range []string{"uplink", "allow-host"} { // there is no way out of a Soft-AP
 		if err := f.MarkHidden(name); err != nil {
 			panic(err) // no such flag
@@ -80,6 +88,9 @@ func (o *apOptions) check(c *cobra.Command) error {
 			return usagef("--%s %s: want an IPv4 address", name, s)
 		}
 	}
+	if err := o.checkProvision(c); err != nil {
+		return err
+	}
 	return o.options.check()
 }
 
@@ -103,7 +114,8 @@ type accessPoint struct {
 	client *driver.Client
 	guest  *visitor // nil without --with-station
 	start  time.Time
-	news   chan any // driver.ConnEvent, or the address that a station was given
+	news   chan any // driver.ConnEvent, driver.NetworkEvent, or the address that a station was given
+	over   bool     // it has ended by itself: a network was submitted
 
 	there  []driver.MAC // who has joined
 	joined int          // in all
@@ -139,6 +151,8 @@ func softAP(ctx context.Context, std stdio, o *apOptions) (err error) {
 		case <-end:
 			if o.station && a.joined == 0 {
 				err = errors.New("ap: the station did not join in time; give it more with --for")
+			} else if o.provision {
+				err = errors.New("ap: nothing was submitted in time; give it more with --for")
 			}
 			return errors.Join(err, a.finish())
 		case n := <-a.news:
@@ -146,7 +160,7 @@ func softAP(ctx context.Context, std stdio, o *apOptions) (err error) {
 		case n := <-a.guest.news():
 			err = a.tell(ctx, n)
 		}
-		if err != nil {
+		if err != nil || a.over {
 			return errors.Join(err, a.finish())
 		}
 	}
@@ -168,7 +182,7 @@ func (a *accessPoint) begin() error {
 		return err
 	}
 	bss := driver.BSS{SSID: o.ssid, Channel: driver.Channel(o.channel), Hidden: o.hidden}
-	if err := a.client.StartAP(bss, o.auth(), func(e driver.ConnEvent) { a.news <- e }); err != nil {
+	if err := a.startAP(bss, func(e driver.ConnEvent) { a.news <- e }); err != nil {
 		return err
 	}
 	mac, err := a.client.MAC()
@@ -183,11 +197,18 @@ func (a *accessPoint) begin() error {
 	if o.for_ > 0 {
 		until = fmt.Sprintf("It ends in %v.", o.for_)
 	}
-	return a.p.result(map[string]any{
+	prefix = a.client.IPConfig().Prefix
+	v := map[string]any{
 		"event": "started", "ssid": o.ssid, "bssid": mac.String(), "channel": o.channel, "hidden": o.hidden,
-		"security": o.auth().Type.String(), "address": a.client.IPConfig().Prefix.String(),
-	}, "network  %s (%s), channel %d, %v\naddress  %v, DHCP from .100 on\n%s\n",
-		printable(o.ssid), security, o.channel, mac, a.client.IPConfig().Prefix, until)
+		"security": o.auth().Type.String(), "address": prefix.String(),
+	}
+	page := ""
+	if o.provision {
+		v["page"] = "http://" + o.page + "/"
+		page = fmt.Sprintf("page     http://%s/ and http://%v/, for those who have joined\n", o.page, prefix.Addr())
+	}
+	return a.p.result(v, "network  %s (%s), channel %d, %v\naddress  %v, DHCP from .100 on\n%s%s\n",
+		printable(o.ssid), security, o.channel, mac, prefix, page, until)
 }
 
 // tell shows a piece of news.
@@ -203,6 +224,10 @@ func (a *accessPoint) tell(ctx context.Context, news any) error {
 		}
 		return a.line(map[string]any{"event": "ping", "mac": n.from.String(), "address": n.to.String(), "seq": n.seq, "ms": n.rtt.Milliseconds()},
 			"%v pings %v: seq %d, %s", n.from, n.to, n.seq, millis(n.rtt))
+	case driver.NetworkEvent:
+		return a.tellNetwork(ctx, n)
+	case submission:
+		return a.tellSubmission(n)
 	case error: // of the station
 		return n
 	}
@@ -266,7 +291,7 @@ const farewell = 2 * time.Second
 func (a *accessPoint) finish() error {
 	ctx := context.Background() // that of the verb may be over
 	a.guest.Close()
-	if err := a.client.StopAP(); err != nil {
+	if err := a.client.StopAP(); err != nil && !a.over {
 		return err
 	}
 	limit := time.After(farewell)

@@ -20,7 +20,7 @@ import (
 type visitor struct {
 	m   *machine
 	mac wire.MAC
-	out chan any      // pong, or an error that ended it
+	out chan any      // pong, submission, or an error that ended it
 	may chan struct{} // capacity 1: it may begin to ping
 
 	radio  *wifi.Station
@@ -57,7 +57,11 @@ func newVisitor(ctx context.Context, m *machine, o *apOptions) (*visitor, error)
 	}
 	ctx, v.cancel = context.WithCancel(ctx)
 	v.wg.Go(func() {
-		if err := v.visit(ctx, wifi.JoinParams{SSID: o.ssid, Passphrase: o.passphrase}); err != nil && ctx.Err() == nil {
+		page := ""
+		if o.provision {
+			page = o.page
+		}
+		if err := v.visit(ctx, wifi.JoinParams{SSID: o.ssid, Passphrase: o.passphrase}, page); err != nil && ctx.Err() == nil {
 			v.out <- err
 		}
 	})
@@ -100,8 +104,8 @@ func (v *visitor) build(seeds func() rand.Source) error {
 }
 
 // visit joins, gets an address and, once it may, pings the access point a few
-// times. It stays until Close.
-func (v *visitor) visit(ctx context.Context, p wifi.JoinParams) error {
+// times, or fills its page in if it has one. It stays until Close.
+func (v *visitor) visit(ctx context.Context, p wifi.JoinParams, page string) error {
 	now := v.m.w.Lock()
 	err := v.radio.Join(now, p)
 	v.slot.Touch()
@@ -130,6 +134,9 @@ func (v *visitor) visit(ctx context.Context, p wifi.JoinParams) error {
 	case <-v.may:
 	case <-ctx.Done():
 		return nil
+	}
+	if page != "" {
+		return v.fillIn(ctx, page)
 	}
 	for seq := 1; seq <= visitorPings; seq++ {
 		r, err := v.net.Ping(ctx, l.Server, stack.PingConfig{})
