@@ -39,7 +39,6 @@ type flashRegion struct {
 // flashControl is the control section in force.
 type flashControl struct {
 	Sequence  uint32 `json:"sequence"`
-	Copies    string `json:"copies"`
 	Confirmed string `json:"confirmed,omitempty"` // the image that has shown that it works
 	Starts    uint8  `json:"starts,omitempty"`    // of the working image on trial
 }
@@ -145,40 +144,13 @@ func (r *flashReport) firmware(f *flash.Flash) {
 }
 
 func newFlashControl(f *flash.Flash, c flash.Control) *flashControl {
-	k := &flashControl{Sequence: c.Sequence, Copies: flashCopies(f), Starts: c.Starts}
+	k := &flashControl{Sequence: c.Sequence, Starts: c.Starts}
 	for _, g := range []flash.Region{flash.Firmware1, flash.Firmware2} {
 		if p, err := f.Region(g); err == nil && c.Confirmed == uint32(p.Offset()) {
 			k.Confirmed = g.String()
 		}
 	}
 	return k
-}
-
-// flashCopies says how the two copies of the control section are.
-func flashCopies(f *flash.Flash) string {
-	sequence := func(g flash.Region) (uint32, error) {
-		p, err := f.Region(g)
-		if err != nil {
-			return 0, err
-		}
-		b := make([]byte, flash.ControlLen)
-		if _, err := p.ReadAt(b, 0); err != nil {
-			return 0, err
-		}
-		c, err := flash.ParseControl(b)
-		return c.Sequence, err
-	}
-	main, errMain := sequence(flash.ControlMain)
-	backup, errBackup := sequence(flash.ControlBackup)
-	switch {
-	case errMain != nil:
-		return "only the backup is good"
-	case errBackup != nil:
-		return "only the main one is good"
-	case main != backup:
-		return fmt.Sprintf("%d in the main one, %d in the backup", main, backup)
-	}
-	return "both good"
 }
 
 // newFlashImage reads the image in a slot.
@@ -263,7 +235,7 @@ func (r *flashReport) print(p printer) error {
 	w.Flush() // columns of their own; an error stays
 	fmt.Fprintf(w, "\nboot\t%s\n", r.Boot)
 	if c := r.Control; c != nil {
-		fmt.Fprintf(w, "control section\tsequence %d, copies: %s%s\n", c.Sequence, c.Copies, c.trial())
+		fmt.Fprintf(w, "control section\tsequence %d%s\n", c.Sequence, c.trial())
 	}
 	r.printCopies(w)
 	for _, i := range r.Images {
