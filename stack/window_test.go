@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/understudy-net/understudy/stack/tcp"
 )
 
 // T-24: an urgent pointer without its flag is no pointer.
@@ -98,4 +100,30 @@ func TestT38_WindowShrinks(t *testing.T) {
 		t.Errorf("%d bytes are left", out)
 	}
 	x.alive()
+}
+
+// Rounding to units of the scaled window takes back up to a unit of what was offered before, and data may be under way that
+// fill just that (RFC 7323, 2.4). The peer has taken them when our next ACK arrives, so an ACK with the number before them
+// would be an old duplicate to it: the window update in it would be lost, and the peer would wait for its probe.
+func TestWindowThatRoundingTakesBack(t *testing.T) {
+	x := lone(t, Config{TCP: tcp.Config{NoTimestamps: true, NoSACK: true}})
+	x.run(`
+	+0 listen
+	+0 < S 0:0(0) win 1000 <mss 1460,wscale 5>
+	+0 > S. 0:0(0) ack 1
+	+0.1 < . 1:1(0) ack 1 win 4
+	+0 accept
+	+0 nodelay
+	+0 write 100
+	+0 > P. 1:101(100) ack 1
+	+0 write 28
+	+0 > P. 101:129(28) ack 1
+	+0 < P. 1:1461(1460) ack 101 win 0      # 28 are under way, to be had by the peer before our ACK
+	+0.04 > . 129:129(0) ack 1461
+	+0 < . 1461:1461(0) ack 129 win 0
+	+0 write 500
+	+0.3375 > . 129:130(1) ack 1461       # a probe, which is not taken
+	+0 < P. 1461:2921(1460) ack 129 win 0
+	+0.04 > . 129:129(0) ack 2921        # so ACKs have the number before it
+	`)
 }

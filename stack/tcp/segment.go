@@ -11,9 +11,17 @@ import (
 // a closed window SND.NXT counts the octet of a probe that was not taken, and a peer that goes by
 // the letter of RFC 9293, 3.10.7.4 (first step) would drop ACKs with that number, so that its own
 // data stayed unacknowledged for ever.
+//
+// Less than a unit beyond the window, without a probe, are data that the peer had room for: only the
+// number was rounded down (RFC 7323, 2.4). It has them before this ACK, and would drop it as an old
+// one, with the window that it waits for.
 func (c *Conn) ackSeq() uint32 {
-	if edge := c.snd.una + c.snd.wnd; wire.SeqGT(c.snd.nxt, edge) {
-		return edge
+	edge := c.snd.una + c.snd.wnd
+	if !c.has(flagPersist) {
+		edge += 1<<c.sndScale - 1
+	}
+	if wire.SeqGT(c.snd.nxt, edge) {
+		return c.snd.una + c.snd.wnd
 	}
 	return c.snd.nxt
 }
