@@ -73,6 +73,18 @@ func (b *broker) look() (sessions, ended, pings int) {
 	return b.sessions, b.ended, b.pings
 }
 
+// underWay is the number of messages that client and broker have not done with.
+//
+// This broker keeps both directions in one table by the packet's number, although each side numbers its own. Where
+// numbers meet, an UNSUBSCRIBE does nothing, and of what is sent again after a loss some is missing.
+func (b *broker) underWay() int {
+	c, ok := b.Clients.Get("thing")
+	if !ok {
+		return 0
+	}
+	return c.State.Inflight.Len()
+}
+
 // received are the messages of a topic, in order.
 func (b *broker) received(topic string) [][]byte {
 	b.mu.Lock()
@@ -231,13 +243,13 @@ func payload(i int) []byte {
 // same wants the messages that payload makes, from begin to end, each once and in order.
 func same(t *testing.T, what string, got [][]byte, begin, end int) {
 	t.Helper()
-	if len(got) != end-begin {
-		t.Errorf("%s: %d messages, want %d", what, len(got), end-begin)
-		return
-	}
-	for i, m := range got {
-		if !bytes.Equal(m, payload(begin+i)) {
-			t.Errorf("%s: message %d is another: %d bytes, %.10q", what, begin+i, len(m), m)
+	for i := range max(len(got), end-begin) {
+		switch {
+		case i >= len(got):
+			t.Errorf("%s: message %d of %d does not come", what, i, end-begin)
+			return
+		case i >= end-begin || !bytes.Equal(got[i], payload(begin+i)):
+			t.Errorf("%s: message %d of %d is another: %d bytes, %.20q", what, i, end-begin, len(got[i]), got[i])
 			return
 		}
 	}
@@ -277,6 +289,7 @@ func TestMQTTQualitiesOfService(t *testing.T) {
 			same(t, fmt.Sprintf("up, quality %d", qos), b.received(fmt.Sprintf("up/%d", qos)), 0, n)
 			same(t, fmt.Sprintf("down, quality %d", qos), h.received(fmt.Sprintf("down/%d", qos)), 0, n)
 		}
+		eventually(t, "the end of all that is under way", func() bool { return b.underWay() == 0 })
 		done(t, "unsubscribe", h.Unsubscribe("down/#"))
 		if err := b.Publish("down/2", []byte("not wanted"), false, 2); err != nil {
 			t.Fatal(err)
@@ -297,4 +310,68 @@ func TestMQTTKeepAlive(t *testing.T) {
 		done(t, "publish", h.Client.Publish("up/1", 1, false, payload(1)))
 		eventually(t, "the message", func() bool { return len(b.received("up/1")) == 1 })
 	})
+}
+
+// The network goes without a word, in the midst of messages, and comes back. Client and broker find each other again without
+// being told to, and what has a quality of service is not lost. The broker has published the will meanwhile.
+//
+// Once messages go up meanwhile, once down: see underWay.
+func TestMQTTAfterLossOfTheNetwork(t *testing.T) {
+	withMQTT(t, func(t *testing.T, h *thing, b *broker) {
+		var tokens []paho.Token
+		up := func(topic string, qos byte, message []byte) {
+			tokens = append(tokens, h.Client.Publish("up/"+topic, qos, false, message))
+		}
+		down := func(topic string, qos byte, message []byte) {
+			if err := b.Publish("down/"+topic, message, false, qos); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i, way := range []struct {
+			publish  func(topic string, qos byte, message []byte)
+			prefix   string
+			received func(topic string) [][]byte
+		}{{up, "up/", b.received}, {down, "down/", h.received}} {
+			n := 0
+			publish := func(count int) {
+				for range count {
+					way.publish("1", 1, payload(n))
+					way.publish("2", 2, payload(n))
+					n++
+				}
+			}
+			publish(3)
+			h.LoseWiFi()
+			publish(3) // nobody knows yet
+			eventually(t, "the end of the connection", func() bool {
+				_, ended, _ := b.look()
+				return ended == i+1 && !h.IsConnectionOpen()
+			})
+			publish(3)
+			h.RestoreWiFi()
+			for _, k := range tokens {
+				done(t, "publish", k)
+			}
+			for _, topic := range []string{way.prefix + "1", way.prefix + "2"} {
+				eventually(t, topic, func() bool { return allOf(way.received(topic), n) })
+			}
+			eventually(t, "the end of all that is under way", func() bool { return b.underWay() == 0 })
+			if sessions, ended, _ := b.look(); sessions != i+2 || ended != i+1 {
+				t.Errorf("%d sessions, %d ended", sessions, ended)
+			}
+		}
+		if len(b.received("up/will")) == 0 {
+			t.Error("the broker did not publish the will")
+		}
+	})
+}
+
+// allOf reports whether each of n messages has come, however often and in whatever order.
+func allOf(got [][]byte, n int) bool {
+	for i := range n {
+		if !slices.ContainsFunc(got, func(m []byte) bool { return bytes.Equal(m, payload(i)) }) {
+			return false
+		}
+	}
+	return true
 }
